@@ -1,0 +1,267 @@
+//! Where a message ends, for clients that end their lines and for clients that do not.
+//!
+//! The labs' programs send strings without a newline, one per `send`, and wait for the answer; telnet
+//! sends `CR LF`, nc `LF`. Waiting for a newline would hang the first; taking each read as a message
+//! would break the lines of the others. One rule serves both:
+//!
+//! * A complete line is always a message. The first one makes the connection a **line connection**
+//!   for good: its tail waits for a line end or the end of the input.
+//! * Before that the connection is **undecided**: a tail that stays quiet for `pause` is a message.
+//!   The protocol may take it at once when it knows it to be complete ([`Lines::take_tail`]). A line
+//!   end that arrives next belongs to that message.
+//! * The end of the input completes a tail.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::input::Input;
+use crate::out::Out;
+use crate::telnet;
+
+/// How much longer than usual a tail is waited for that ends inside a UTF-8 character.
+const MID_CHARACTER: u32 = 8;
+
+/// How a message ended; an answer ends the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `CR LF`.
+    CrLf,
+    /// `LF` alone.
+    Lf,
+    /// `CR NUL`, which telnet sends for a carriage return (RFC 854).
+    CrNul,
+    /// No line end: a pause, or the end of the input.
+    None,
+}
+
+impl End {
+    /// The bytes of it.
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::CrLf => b"\r\n",
+            Self::Lf => b"\n",
+            Self::CrNul => b"\r\0",
+            Self::None => b"",
+        }
+    }
+
+    /// The line end for text of several lines: what the peer uses, `LF` if it uses none.
+    pub fn or_lf(self) -> &'static [u8] {
+        if self == Self::None { b"\n" } else { self.bytes() }
+    }
+}
+
+/// One message, without its line end and without telnet sequences.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// The text, any bytes.
+    pub text: Cow<'a, [u8]>,
+    /// How it ended.
+    pub end: End,
+}
+
+impl<'a> Message<'a> {
+    /// A datagram as a message: its line end, if it has one, is not part of the text.
+    pub fn of_datagram(datagram: &'a [u8]) -> Self {
+        let (text, end) = split_end(datagram);
+        Self { text: Cow::Borrowed(text), end }
+    }
+}
+
+/// A line without and with its end.
+fn split_end(line: &[u8]) -> (&[u8], End) {
+    match line {
+        [text @ .., b'\r', b'\n'] => (text, End::CrLf),
+        [text @ .., b'\n'] => (text, End::Lf),
+        [text @ .., b'\r', 0] => (text, End::CrNul),
+        text => (text, End::None),
+    }
+}
+
+/// What the input holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// A message, taken from the input.
+    Message(Message<'a>),
+    /// The first line is an HTTP request: some browser or script is at the wrong port, perhaps.
+    Http(Message<'a>),
+    /// The line is longer than allowed.
+    TooLong,
+    /// Nothing complete; what is left waits in the input.
+    Incomplete,
+}
+
+/// When a connection counts as telnet, so that `IAC` sequences are taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telnet {
+    /// From its first option negotiation on: any other bytes may be part of a message.
+    WhenNegotiated,
+    /// From the start: byte 255 is never text here.
+    Always,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Undecided,
+    Line,
+}
+
+/// A line end may still belong to the message before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    No,
+    LineEnd,
+    AfterCr,
+}
+
+/// The state of the rule for one connection: 12 bytes.
+#[derive(Debug)]
+pub struct Lines {
+    /// Bytes of the waiting tail known to hold no line end.
+    scanned: u32,
+    mode: Mode,
+    late: Late,
+    telnet: bool,
+    scanned_as_telnet: bool,
+    first: bool,
+}
+
+impl Lines {
+    /// A connection that has sent nothing.
+    pub fn new(telnet: Telnet) -> Self {
+        Self {
+            scanned: 0,
+            mode: Mode::Undecided,
+            late: Late::No,
+            telnet: telnet == Telnet::Always,
+            scanned_as_telnet: false,
+            first: true,
+        }
+    }
+
+    /// The next message. `max` bounds its length in bytes; telnet requests are answered into `out`.
+    pub fn next<'a>(&mut self, input: &mut Input<'a>, max: usize, out: &mut Out) -> Next<'a> {
+        self.skip_late_line_end(input);
+        let rest = input.rest();
+        self.notice_telnet(rest);
+        match self.find_end(rest) {
+            Ok(last) if last > max + 1 => Next::TooLong,
+            Ok(last) => {
+                self.mode = Mode::Line;
+                self.scanned = 0;
+                self.message(input.take(last + 1), out)
+            }
+            Err(_) if rest.len() > max + 1 => Next::TooLong,
+            Err(scanned) => {
+                self.scanned = u32::try_from(scanned).unwrap_or(0);
+                Next::Incomplete
+            }
+        }
+    }
+
+    /// Takes the tail as a message: because it was quiet for the pause, because the input has ended,
+    /// or because the protocol knows that it is complete. `None` when there is none.
+    pub fn take_tail<'a>(&mut self, input: &mut Input<'a>, out: &mut Out) -> Option<Message<'a>> {
+        let tail = input.take_all();
+        self.scanned = 0;
+        if tail.is_empty() {
+            return None;
+        }
+        self.late = Late::LineEnd;
+        let (text, late) = match tail.split_last() {
+            Some((b'\r', text)) => (text, Late::AfterCr),
+            _ => (tail, Late::LineEnd),
+        };
+        self.late = late;
+        self.first = false;
+        let end = if late == Late::AfterCr { End::CrLf } else { End::None };
+        Some(Message { text: self.clean(text, out), end })
+    }
+
+    /// How long the tail must stay quiet to be a message; `None` when nothing but a line end, or the
+    /// end of the input, completes it.
+    pub fn pause(&self, tail: &[u8], pause: Duration) -> Option<Duration> {
+        if tail.is_empty() || self.mode == Mode::Line {
+            return None;
+        }
+        // A character must not be cut in two because its halves came in two segments.
+        let mid_character = std::str::from_utf8(tail).is_err_and(|e| e.error_len().is_none());
+        Some(if mid_character { pause * MID_CHARACTER } else { pause })
+    }
+
+    /// Whether the connection has shown that it ends its lines.
+    pub fn is_line_connection(&self) -> bool {
+        self.mode == Mode::Line
+    }
+
+    fn notice_telnet(&mut self, rest: &[u8]) {
+        if !self.telnet {
+            // A negotiation is three bytes, two of which may have been seen before.
+            let unseen = (self.scanned as usize).saturating_sub(2);
+            self.telnet = telnet::negotiates(rest.get(unseen..).unwrap_or_default());
+        }
+        if self.telnet && self.scanned > 0 {
+            // What was scanned before telnet showed itself may end inside a sequence.
+            self.scanned = if self.scanned_as_telnet { self.scanned } else { 0 };
+        }
+        self.scanned_as_telnet = self.telnet;
+    }
+
+    /// The index of the last byte of the first line, or how far there is none for certain.
+    fn find_end(&self, rest: &[u8]) -> Result<usize, usize> {
+        let from = self.scanned as usize;
+        if self.telnet {
+            return telnet::find_line_end(rest, from);
+        }
+        let unseen = rest.get(from..).unwrap_or_default();
+        let line_feed = unseen.iter().position(|&b| b == b'\n').map(|at| from + at);
+        let before = rest.get(..line_feed.unwrap_or(rest.len())).unwrap_or_default();
+        first_cr_nul(before, from).or(line_feed).ok_or(rest.len())
+    }
+
+    fn message<'a>(&mut self, line: &'a [u8], out: &mut Out) -> Next<'a> {
+        let (text, end) = split_end(line);
+        let http = std::mem::take(&mut self.first) && is_http_request(text);
+        let message = Message { text: self.clean(text, out), end };
+        if http { Next::Http(message) } else { Next::Message(message) }
+    }
+
+    fn clean<'a>(&self, text: &'a [u8], out: &mut Out) -> Cow<'a, [u8]> {
+        if !self.telnet {
+            return Cow::Borrowed(text);
+        }
+        telnet::answer(text, out);
+        telnet::strip(text)
+    }
+
+    fn skip_late_line_end(&mut self, input: &mut Input<'_>) {
+        while let (true, Some(&byte)) = (self.late != Late::No, input.rest().first()) {
+            let (take, late) = match (self.late, byte) {
+                (Late::LineEnd, b'\r') => (1, Late::AfterCr),
+                (Late::LineEnd, b'\n') | (Late::AfterCr, b'\n' | 0) => (1, Late::No),
+                _ => (0, Late::No),
+            };
+            input.take(take);
+            self.late = late;
+        }
+    }
+}
+
+/// The index of the first NUL that follows a CR, at or after `from`.
+fn first_cr_nul(bytes: &[u8], from: usize) -> Option<usize> {
+    let is_end = |at: &usize| bytes.get(at.wrapping_sub(1)) == Some(&b'\r');
+    let unseen = bytes.get(from..)?;
+    unseen.iter().enumerate().filter(|(_, b)| **b == 0).map(|(at, _)| from + at).find(is_end)
+}
+
+/// Whether a line is the request line of HTTP/1.
+fn is_http_request(line: &[u8]) -> bool {
+    let mut words = line.split(|&b| b == b' ');
+    let method = words.next().unwrap_or_default();
+    let (target, version, more) = (words.next(), words.next(), words.next());
+    !method.is_empty()
+        && method.iter().all(u8::is_ascii_uppercase)
+        && target.is_some_and(|t| !t.is_empty())
+        && version.is_some_and(|v| v.starts_with(b"HTTP/1."))
+        && more.is_none()
+}

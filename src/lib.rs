@@ -1,0 +1,19 @@
+//! switchboard: every protocol of the networking labs from one single-threaded reactor.
+
+pub mod config;
+pub mod conn;
+pub mod engine;
+pub mod escape;
+pub mod framing;
+pub mod input;
+pub mod limits;
+pub mod out;
+pub mod peer;
+pub mod protocol;
+pub mod room;
+pub mod service;
+pub mod shared;
+pub mod show;
+pub mod telnet;
+pub mod time;
+pub mod timer;

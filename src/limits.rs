@@ -1,0 +1,67 @@
+//! Every bound of the program in one place, with assertions that relate them.
+//!
+//! Sizes are bytes unless the name says otherwise. What an operator may want to change is an option
+//! of a service (see `config`); what stands here is what the design rests on.
+
+use std::time::Duration;
+
+/// The one buffer every read goes through. Measured: 4 KiB costs a factor of three at 16 KiB messages.
+pub const READ_BUFFER: usize = 64 * 1024;
+/// Output waiting for one connection from which on it is no longer read (back-pressure).
+pub const OUT_HIGH_MARK: usize = 64 * 1024;
+/// What a handler may leave unread in `Input` before its connection is given up: no handler may need more.
+pub const PENDING_INPUT: usize = 256 * 1024;
+/// Longest line of the line protocols that do not say otherwise.
+pub const MAX_LINE: usize = 64 * 1024;
+/// Longest request head (request line and all fields) of `http`.
+pub const HTTP_HEAD: usize = 32 * 1024;
+
+/// What one connection may read in a turn of the reactor before the others get theirs.
+pub const READ_PER_TURN: usize = 256 * 1024;
+/// What one connection may send from a file in a turn while others wait.
+pub const FILE_PER_TURN: usize = 256 * 1024;
+/// Connections taken from one listener in a turn.
+pub const ACCEPT_PER_TURN: usize = 256;
+/// Datagrams read from one socket in a turn.
+pub const DATAGRAMS_PER_TURN: usize = 256;
+/// Members of chat rooms fed in a turn: a write costs about 4 us, so this is about 2 ms.
+pub const FEED_PER_TURN: usize = 512;
+/// Events taken from one poll.
+pub const EVENTS_PER_POLL: usize = 1024;
+
+/// Buffers kept for reuse, and the largest capacity of one that is kept.
+pub const POOL_BOXES: usize = 64;
+/// See [`POOL_BOXES`].
+pub const POOL_CAPACITY: usize = 64 * 1024;
+
+/// Descriptors left free below the process's limit, so that files can still be opened.
+pub const SPARE_DESCRIPTORS: u64 = 64;
+/// Connections the kernel may complete before they are accepted.
+pub const BACKLOG: i32 = 4096;
+/// How long accepting pauses when descriptors have run out and no connection closes.
+pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a closing connection waits for its peer to stop sending.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// What a closing connection reads and drops meanwhile, so that the reply is not lost to a reset.
+pub const LINGER_BYTES: u64 = 1024 * 1024;
+/// How long a finished connection may take to accept any byte of what is still owed to it.
+pub const FINISH_PROGRESS: Duration = Duration::from_secs(60);
+
+/// Replies per second and source address over UDP, for sources off this machine.
+pub const UDP_REPLIES_PER_SECOND: u32 = 100;
+/// Source addresses remembered for that.
+pub const UDP_SOURCES: usize = 4096;
+/// Source ports below this are never answered: echo, chargen and friends would answer back for ever.
+pub const UDP_MIN_SOURCE_PORT: u16 = 1024;
+/// Largest payload of a datagram over IPv4.
+pub const DATAGRAM: usize = 65_507;
+
+/// Longest line of the log; a pipe takes one of this length whole or not at all.
+pub const LOG_LINE: usize = 4096;
+
+const _: () = assert!(READ_BUFFER <= READ_PER_TURN);
+const _: () = assert!(DATAGRAM <= READ_BUFFER);
+const _: () = assert!(MAX_LINE + READ_BUFFER <= PENDING_INPUT);
+const _: () = assert!(HTTP_HEAD + READ_BUFFER <= PENDING_INPUT);
+const _: () = assert!(POOL_CAPACITY >= READ_BUFFER && POOL_CAPACITY <= OUT_HIGH_MARK);

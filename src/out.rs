@@ -1,0 +1,273 @@
+//! What a connection still owes its peer: bytes, and ranges of files, in order.
+//!
+//! A handler appends; an engine writes from the front. Nothing here knows a socket. The common case
+//! is that a reply is written in the same turn, so an [`Out`] is borrowed from a pool only while
+//! something is in flight and an idle connection owns none.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::limits;
+
+/// A range of an open file that is still to be sent.
+#[derive(Debug, Clone)]
+pub struct FileRange {
+    /// The open file; several replies may share it.
+    pub file: Arc<File>,
+    /// First byte not sent yet.
+    pub offset: u64,
+    /// Bytes still to send.
+    pub len: u64,
+}
+
+/// The front of the queue, as an engine writes it.
+#[derive(Debug)]
+pub enum Front<'a> {
+    /// Nothing waits.
+    Empty,
+    /// One or two slices of bytes.
+    Bytes([IoSlice<'a>; 2], usize),
+    /// A range of a file.
+    File(&'a FileRange),
+}
+
+/// Output in order. `passed`, a range of the engine's read buffer, comes first; then `segments`.
+#[derive(Debug, Default)]
+pub struct Out {
+    passed: Range<usize>,
+    passing: bool,
+    /// All copied bytes back to back; `head` of them are sent already.
+    bytes: Vec<u8>,
+    head: usize,
+    /// Empty while everything queued is plain bytes, which is nearly always.
+    segments: VecDeque<Segment>,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Bytes(usize),
+    File(FileRange),
+}
+
+impl Out {
+    /// Appends a copy of `bytes`.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if let Some(Segment::Bytes(n)) = self.segments.back_mut() {
+            *n += bytes.len();
+        } else if !self.segments.is_empty() {
+            self.segments.push_back(Segment::Bytes(bytes.len()));
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends formatted text; cannot fail.
+    pub fn print(&mut self, text: std::fmt::Arguments<'_>) {
+        let _ = self.write_fmt(text);
+    }
+
+    /// Appends a range of a file. A queued file counts as a full queue: see [`Out::is_full`].
+    pub fn push_file(&mut self, range: FileRange) {
+        if range.len == 0 {
+            return;
+        }
+        let waiting = self.bytes.len() - self.head;
+        if self.segments.is_empty() && waiting > 0 {
+            self.segments.push_back(Segment::Bytes(waiting));
+        }
+        self.segments.push_back(Segment::File(range));
+    }
+
+    /// Appends bytes of the read buffer without copying them, if they are the first to be queued;
+    /// what is not written in this very turn is copied by [`Out::keep`].
+    pub(crate) fn pass(&mut self, range: Range<usize>, bytes: &[u8]) {
+        if self.passing && self.is_empty() {
+            self.passed = range;
+        } else {
+            self.push(bytes);
+        }
+    }
+
+    /// Says whether [`Out::pass`] may refer to the read buffer in the coming call of a handler.
+    pub(crate) fn allow_passing(&mut self, yes: bool) {
+        self.passing = yes;
+    }
+
+    /// Copies what is left of passed bytes: after this the read buffer may be reused.
+    pub fn keep(&mut self, read_buffer: &[u8]) {
+        let left = std::mem::take(&mut self.passed);
+        let Some(left) = read_buffer.get(left).filter(|left| !left.is_empty()) else { return };
+        if let Some(Segment::Bytes(n)) = self.segments.front_mut() {
+            *n += left.len();
+        } else if !self.segments.is_empty() {
+            self.segments.push_front(Segment::Bytes(left.len()));
+        }
+        // The passed bytes come before all others: what follows them is rare and short.
+        self.bytes.splice(..self.head, left.iter().copied());
+        self.head = 0;
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.passed.is_empty() && self.head == self.bytes.len() && self.segments.is_empty()
+    }
+
+    /// Bytes waiting in memory; queued files are not counted.
+    pub fn len(&self) -> usize {
+        self.passed.len() + self.bytes.len() - self.head
+    }
+
+    /// Whether a handler should stop and be called again when there is room: past the high mark, or
+    /// a file waits (then pipelined replies keep their order and cost no memory).
+    pub fn is_full(&self) -> bool {
+        self.len() >= limits::OUT_HIGH_MARK || self.segments.iter().any(|s| matches!(s, Segment::File(_)))
+    }
+
+    /// What comes next; `read_buffer` is what the last read filled (empty when there was none).
+    pub fn front<'a>(&'a self, read_buffer: &'a [u8]) -> Front<'a> {
+        let passed = read_buffer.get(self.passed.clone()).unwrap_or_default();
+        let waiting = self.bytes.get(self.head..).unwrap_or_default();
+        let bytes = match self.segments.front() {
+            None => waiting,
+            Some(Segment::Bytes(n)) => waiting.get(..*n).unwrap_or_default(),
+            Some(Segment::File(range)) if passed.is_empty() => return Front::File(range),
+            Some(Segment::File(_)) => &[],
+        };
+        match (passed.is_empty(), bytes.is_empty()) {
+            (true, true) => Front::Empty,
+            (true, false) => Front::Bytes([IoSlice::new(bytes), IoSlice::new(&[])], 1),
+            (false, true) => Front::Bytes([IoSlice::new(passed), IoSlice::new(&[])], 1),
+            (false, false) => Front::Bytes([IoSlice::new(passed), IoSlice::new(bytes)], 2),
+        }
+    }
+
+    /// The first `n` bytes of the front have been sent.
+    pub fn advance(&mut self, n: u64) {
+        if let (true, Some(Segment::File(range))) = (self.passed.is_empty(), self.segments.front_mut()) {
+            debug_assert!(n <= range.len, "sent more of a file than was queued");
+            range.offset += n;
+            range.len = range.len.saturating_sub(n);
+            if range.len == 0 {
+                self.segments.pop_front();
+            }
+            return;
+        }
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        let of_passed = n.min(self.passed.len());
+        self.passed.start += of_passed;
+        self.advance_bytes(n - of_passed);
+    }
+
+    fn advance_bytes(&mut self, n: usize) {
+        if n == 0 {
+            return;
+        }
+        if let Some(Segment::Bytes(left)) = self.segments.front_mut() {
+            *left = left.saturating_sub(n);
+            if *left == 0 {
+                self.segments.pop_front();
+            }
+        }
+        self.head = (self.head + n).min(self.bytes.len());
+        if self.head == self.bytes.len() {
+            self.bytes.clear();
+            self.head = 0;
+        } else if self.head >= limits::OUT_HIGH_MARK {
+            // A reader that is always a little behind must not make the sent part grow for ever.
+            self.bytes.drain(..self.head);
+            self.head = 0;
+        }
+    }
+
+    /// Forgets everything that waits and gives back what grew large.
+    pub(crate) fn reset(&mut self) {
+        self.passed = 0..0;
+        self.bytes.clear();
+        self.head = 0;
+        self.segments.clear();
+        if self.bytes.capacity() > limits::POOL_CAPACITY {
+            self.bytes.shrink_to(limits::POOL_CAPACITY);
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Everything that waits in memory.
+    pub(crate) fn text(out: &Out) -> &[u8] {
+        out.bytes.get(out.head..).unwrap_or_default()
+    }
+
+    fn front(out: &Out, buffer: &[u8]) -> Vec<u8> {
+        match out.front(buffer) {
+            Front::Bytes(slices, n) => slices.iter().take(n).flat_map(|s| s.iter().copied()).collect(),
+            Front::Empty => Vec::new(),
+            Front::File(range) => format!("file {}+{}", range.offset, range.len).into_bytes(),
+        }
+    }
+
+    fn file(offset: u64, len: u64) -> FileRange {
+        FileRange { file: Arc::new(tempfile::tempfile().unwrap()), offset, len }
+    }
+
+    #[test]
+    fn passed_bytes_come_first_and_are_kept_when_not_sent() {
+        let mut out = Out::default();
+        out.allow_passing(true);
+        out.pass(2..6, b"cdef");
+        out.push(b"xyz");
+        assert_eq!(front(&out, b"abcdefgh"), b"cdefxyz");
+        out.advance(3);
+        out.keep(b"abcdefgh");
+        assert_eq!(front(&out, &[]), b"fxyz");
+        out.advance(4);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn files_keep_their_place_between_bytes() {
+        let mut out = Out::default();
+        out.push(b"head");
+        out.push_file(file(10, 5));
+        out.push(b"next");
+        out.push_file(file(0, 0));
+        out.push(b"!");
+        assert!(out.is_full(), "a file counts as full");
+        assert_eq!(front(&out, &[]), b"head");
+        out.advance(4);
+        assert_eq!(front(&out, &[]), b"file 10+5");
+        out.advance(2);
+        assert_eq!(front(&out, &[]), b"file 12+3");
+        out.advance(3);
+        assert_eq!(front(&out, &[]), b"next!");
+        out.advance(5);
+        assert!(out.is_empty() && !out.is_full());
+    }
+
+    #[test]
+    fn a_reader_always_a_little_behind_costs_bounded_memory() {
+        let mut out = Out::default();
+        let chunk = vec![b'x'; limits::OUT_HIGH_MARK / 2];
+        out.push(&chunk);
+        for _ in 0..100 {
+            out.push(&chunk);
+            out.advance(chunk.len() as u64);
+        }
+        assert!(out.bytes.capacity() < limits::OUT_HIGH_MARK * 4);
+    }
+}

@@ -1,0 +1,186 @@
+//! What a protocol is: a state machine that owns no socket, and the one table of all of them.
+//!
+//! Bytes in, bytes out, time as an argument. A reactor, a thread or a simulator can run it, and it
+//! never knows which. To add a protocol, write its file, its `mod` line and its row in [`table`].
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::input::Input;
+use crate::out::Out;
+use crate::peer::Peer;
+use crate::room::MemberId;
+use crate::shared::Shared;
+use crate::time::Time;
+
+pub mod chargen;
+pub mod chat;
+pub mod collect;
+pub mod daytime;
+pub mod discard;
+pub mod echo;
+pub mod hello;
+pub mod http;
+pub mod line;
+pub mod modify;
+pub mod reqtime;
+mod session;
+pub mod table;
+pub mod time;
+
+pub use table::{Kind, Options, Row, Session, TABLE, Transport};
+
+/// Why a connection ended; the close log says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The peer finished sending and everything owed was sent.
+    PeerDone,
+    /// The peer reset the connection.
+    PeerReset,
+    /// The protocol's exchange is complete.
+    Complete,
+    /// A deadline passed.
+    TimedOut,
+    /// The peer broke the protocol; it was told how.
+    BadInput,
+    /// The daemon is stopping.
+    Shutdown,
+    /// The network or a file failed.
+    Failed,
+}
+
+impl Why {
+    /// A few words for the log.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::PeerDone => "peer done",
+            Self::PeerReset => "peer reset",
+            Self::Complete => "complete",
+            Self::TimedOut => "timed out",
+            Self::BadInput => "bad input",
+            Self::Shutdown => "shutdown",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a handler wants next.
+#[derive(Debug)]
+pub enum Flow {
+    /// More input, the end of it, or the deadline. If the output was full, whatever input was left is
+    /// offered again when there is room.
+    Continue,
+    /// A call of [`Handler::resume`] as soon as the output has room, after others had their turn.
+    Yield,
+    /// Send what is owed, then close.
+    Finish(Why),
+    /// Close now and drop what is owed.
+    Abort(Why),
+    /// Go on as another protocol: its `open` runs, then it gets the input that was not taken.
+    Become(Box<Session>),
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// What was written to the output is the reply, an empty datagram included.
+    Reply,
+    /// No reply.
+    Silent,
+}
+
+/// Names a connection for as long as the daemon runs: a slot is used again, its generation is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId {
+    /// Index of the slot.
+    pub key: u32,
+    /// How often the slot has been used.
+    pub generation: u32,
+}
+
+/// Everything a handler may touch during one call.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    /// The present moment; the same throughout a turn.
+    pub now: Time,
+    /// What the peer sent and the handler has not taken.
+    pub input: Input<'a>,
+    /// What the peer will get.
+    pub out: &'a mut Out,
+    /// When [`Handler::expired`] is to be called, [`Time::NEVER`] at first. It stays until changed.
+    pub deadline: &'a mut Time,
+    /// What all connections share.
+    pub shared: &'a Shared,
+    /// Who is at the other end.
+    pub peer: &'a Peer,
+    /// This connection.
+    pub id: ConnId,
+}
+
+/// One connection's side of a protocol. Every method but `input` has a fitting default.
+pub trait Handler {
+    /// A peer has connected.
+    fn open(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Continue
+    }
+
+    /// There is input that was not there before, or room in the output that was not.
+    fn input(&mut self, cx: &mut Cx<'_>) -> Flow;
+
+    /// The turn that [`Flow::Yield`] asked for.
+    fn resume(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Continue
+    }
+
+    /// The peer will send no more. Called once, when it cannot be that the handler left input only
+    /// because the output was full.
+    fn eof(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Finish(Why::PeerDone)
+    }
+
+    /// The deadline has passed; it is [`Time::NEVER`] again.
+    fn expired(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Finish(Why::TimedOut)
+    }
+
+    /// The daemon is stopping: say good-bye.
+    fn drain(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Finish(Why::Shutdown)
+    }
+
+    /// The connection has ended, whatever the reason; called once, last. Output goes nowhere.
+    fn closed(&mut self, _cx: &mut Cx<'_>, _why: Why) {}
+
+    /// A datagram has come, and its reply, if any, goes to the output.
+    fn datagram(&mut self, _datagram: &[u8], _cx: &mut Cx<'_>) -> Answer {
+        Answer::Silent
+    }
+
+    /// The room membership whose news this connection is to be fed.
+    fn member(&self) -> Option<MemberId> {
+        None
+    }
+}
+
+/// A kind of handler, with the options that its services may set.
+pub trait Protocol: Handler + Sized {
+    /// The options of a service; every one has a default. Unknown ones are refused by `serde`.
+    type Options: DeserializeOwned + Default + std::fmt::Debug + Send + Sync + 'static;
+
+    /// Makes sure, before the service starts, that what its options name is there.
+    ///
+    /// # Errors
+    /// What is wrong, in a few words.
+    fn prepare(_options: &Self::Options) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The state machine of a new connection.
+    fn new(options: &Arc<Self::Options>) -> Self;
+}
+
+/// The options of a protocol that has none.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoOptions {}

@@ -1,0 +1,234 @@
+//! The conversation that all line protocols share: messages in, whatever ends them, and what happens
+//! when there is silence, a line without end, or a browser at the wrong port.
+
+use std::time::Duration;
+
+use super::{Answer, Cx, Flow, Handler, Why};
+use crate::escape::Escaped;
+use crate::framing::{End, Lines, Message, Next, Telnet};
+use crate::limits;
+use crate::room::MemberId;
+use crate::time::Time;
+
+/// What a line protocol lets the conversation do.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Longest message in bytes.
+    pub max_line: usize,
+    /// How long an unterminated message stays quiet until it is taken as complete.
+    pub pause: Duration,
+    /// How long the peer may be silent until [`Talk::quiet`] is called.
+    pub quiet: Option<Duration>,
+    /// When telnet sequences are taken out.
+    pub telnet: Telnet,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            max_line: limits::MAX_LINE,
+            pause: Duration::from_millis(25),
+            quiet: None,
+            telnet: Telnet::WhenNegotiated,
+        }
+    }
+}
+
+/// A protocol of messages.
+pub trait Talk {
+    /// The bounds and pauses of this conversation.
+    fn rules(&self) -> Rules {
+        Rules::default()
+    }
+
+    /// A peer has connected.
+    fn open(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Continue
+    }
+
+    /// A whole message.
+    fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow;
+
+    /// Whether an unterminated message is known to be complete, so that no pause is waited for.
+    fn is_whole(&self, _text: &[u8]) -> bool {
+        false
+    }
+
+    /// The first line is an HTTP request. A web page must not be able to speak through a browser, so
+    /// by default it is refused with a page that names the right address.
+    fn http(&mut self, _request_line: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
+        refuse_http(cx)
+    }
+
+    /// The peer has been silent for [`Rules::quiet`].
+    fn quiet(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Finish(Why::TimedOut)
+    }
+
+    /// The peer will send no more, and its last message has been handled.
+    fn eof(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Finish(Why::PeerDone)
+    }
+
+    /// The daemon is stopping.
+    fn drain(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Finish(Why::Shutdown)
+    }
+
+    /// The connection has ended.
+    fn closed(&mut self, _cx: &mut Cx<'_>, _why: Why) {}
+
+    /// A datagram has come: a message of its own.
+    fn datagram(&mut self, _datagram: &[u8], _cx: &mut Cx<'_>) -> Answer {
+        Answer::Silent
+    }
+
+    /// The room membership whose news this connection is to be fed.
+    fn member(&self) -> Option<MemberId> {
+        None
+    }
+}
+
+/// A [`Talk`] as a handler of bytes. Boxed, so that a session stays small.
+#[derive(Debug)]
+pub struct Line<T>(Box<State<T>>);
+
+#[derive(Debug)]
+struct State<T> {
+    lines: Lines,
+    /// When the silence becomes too long, apart from the pause of a tail.
+    quiet_at: Time,
+    talk: T,
+}
+
+impl<T: Talk> Line<T> {
+    /// The conversation before its first byte.
+    pub fn new(talk: T) -> Self {
+        Self(Box::new(State { lines: Lines::new(talk.rules().telnet), quiet_at: Time::NEVER, talk }))
+    }
+}
+
+impl<T: Talk> State<T> {
+    /// Handles every whole message while the output has room.
+    fn messages(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let max = self.talk.rules().max_line;
+        while !cx.out.is_full() {
+            let flow = match self.lines.next(&mut cx.input, max, cx.out) {
+                Next::Message(message) => self.talk.message(&message, cx),
+                Next::Http(line) => self.talk.http(&line, cx),
+                Next::TooLong => return too_long(max, cx),
+                Next::Incomplete => return self.tail(cx),
+            };
+            if !matches!(flow, Flow::Continue) {
+                return flow;
+            }
+        }
+        Flow::Continue
+    }
+
+    fn tail(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let tail = cx.input.rest();
+        if !self.lines.is_line_connection() && self.talk.is_whole(tail) {
+            return self.take_tail(cx);
+        }
+        self.set_deadline(cx);
+        Flow::Continue
+    }
+
+    fn take_tail(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let flow = match self.lines.take_tail(&mut cx.input, cx.out) {
+            Some(message) => self.talk.message(&message, cx),
+            None => Flow::Continue,
+        };
+        self.set_deadline(cx);
+        flow
+    }
+
+    fn restart_quiet(&mut self, cx: &Cx<'_>) {
+        self.quiet_at = self.talk.rules().quiet.map_or(Time::NEVER, |quiet| cx.now.after(quiet));
+    }
+
+    fn set_deadline(&mut self, cx: &mut Cx<'_>) {
+        let pause = self.lines.pause(cx.input.rest(), self.talk.rules().pause);
+        let pause_at = pause.map_or(Time::NEVER, |pause| cx.now.after(pause));
+        *cx.deadline = self.quiet_at.min(pause_at);
+    }
+}
+
+impl<T: Talk> Handler for Line<T> {
+    fn open(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let state = &mut *self.0;
+        state.restart_quiet(cx);
+        state.set_deadline(cx);
+        state.talk.open(cx)
+    }
+
+    fn input(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.0.restart_quiet(cx);
+        self.0.messages(cx)
+    }
+
+    fn eof(&mut self, cx: &mut Cx<'_>) -> Flow {
+        match self.0.take_tail(cx) {
+            Flow::Continue => self.0.talk.eof(cx),
+            flow => flow,
+        }
+    }
+
+    fn expired(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let state = &mut *self.0;
+        if state.lines.pause(cx.input.rest(), Duration::ZERO).is_some() {
+            return state.take_tail(cx);
+        }
+        state.restart_quiet(cx);
+        state.set_deadline(cx);
+        state.talk.quiet(cx)
+    }
+
+    fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
+        match self.0.take_tail(cx) {
+            Flow::Continue => self.0.talk.drain(cx),
+            flow => flow,
+        }
+    }
+
+    fn closed(&mut self, cx: &mut Cx<'_>, why: Why) {
+        self.0.talk.closed(cx, why);
+    }
+
+    fn datagram(&mut self, datagram: &[u8], cx: &mut Cx<'_>) -> Answer {
+        self.0.talk.datagram(datagram, cx)
+    }
+
+    fn member(&self) -> Option<MemberId> {
+        self.0.talk.member()
+    }
+}
+
+/// Tells the peer, in one line, what was wrong with what it sent. At most 60 bytes of it are quoted,
+/// escaped.
+pub fn complain(problem: &str, sent: &[u8], advice: &str, end: End, cx: &mut Cx<'_>) {
+    let quoted = Escaped::bounded(sent, 60);
+    cx.out.print(format_args!("error: {problem} \"{quoted}\"; {advice}"));
+    cx.out.push(end.or_lf());
+}
+
+fn too_long(max: usize, cx: &mut Cx<'_>) -> Flow {
+    cx.out.print(format_args!("error: a line may have {max} bytes at the most; closing\r\n"));
+    Flow::Finish(Why::BadInput)
+}
+
+/// Answers a request of HTTP on a port that does not speak it.
+pub fn refuse_http(cx: &mut Cx<'_>) -> Flow {
+    let place = cx.shared.web_address().map_or_else(
+        || "This daemon serves no web page.".to_owned(),
+        |address| format!("The web page is at http://{address}/"),
+    );
+    let body = format!("This port does not speak HTTP. {place}\n");
+    cx.out.print(format_args!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    ));
+    Flow::Finish(Why::BadInput)
+}

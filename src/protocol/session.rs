@@ -1,0 +1,87 @@
+//! What is made from the rows of the table, by one macro: the enums that must name every protocol.
+
+/// Makes `Kind`, `Session`, `Options` and `TABLE` from the rows.
+macro_rules! protocols {
+    ($($variant:ident($handler:ty): {
+        name: $name:literal, port: $port:literal, transport: $transport:ident,
+        does: $does:literal, source: $source:literal, try_it: $try_it:literal,
+    })*) => {
+        /// All protocols, in the order in which they are listed.
+        pub static TABLE: &[Row] = &[$(Row {
+            kind: Kind::$variant, name: $name, port: $port, transport: Transport::$transport,
+            does: $does, source: $source, try_it: $try_it,
+        }),*];
+
+        /// Names a protocol.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub enum Kind { $($variant),* }
+
+        /// One connection's state machine, whatever it speaks. An enum, so that the state lies in the
+        /// connection's slot.
+        #[derive(Debug)]
+        #[allow(missing_docs)]
+        pub enum Session {
+            $($variant($handler),)*
+            /// A handler made up by a test.
+            #[cfg(test)]
+            Probe(Box<Box<dyn Probe>>),
+        }
+
+        impl Session {
+            /// The handler, whichever it is.
+            pub fn handler(&mut self) -> &mut dyn Handler {
+                match self {
+                    $(Self::$variant(handler) => handler,)*
+                    #[cfg(test)]
+                    Self::Probe(handler) => &mut ***handler,
+                }
+            }
+
+            /// [`Handler::member`] of the handler.
+            pub fn member(&self) -> Option<MemberId> {
+                match self {
+                    $(Self::$variant(handler) => handler.member(),)*
+                    #[cfg(test)]
+                    Self::Probe(handler) => handler.member(),
+                }
+            }
+        }
+
+        /// The options of one service.
+        #[derive(Debug, Clone)]
+        #[allow(missing_docs)]
+        pub enum Options { $($variant(Arc<<$handler as Protocol>::Options>)),* }
+
+        impl Options {
+            /// Reads the options of a protocol from a table of TOML; what is absent takes its default.
+            ///
+            /// # Errors
+            /// An unknown key, or a value that does not fit.
+            pub fn parse(kind: Kind, table: toml::Table) -> Result<Self, toml::de::Error> {
+                Ok(match kind {
+                    $(Kind::$variant => Self::$variant(Arc::new(table.try_into()?)),)*
+                })
+            }
+
+            /// Makes sure that what the options name is there: see [`Protocol::prepare`].
+            ///
+            /// # Errors
+            /// What is wrong, in a few words.
+            pub fn prepare(&self) -> Result<(), String> {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::prepare(options),)*
+                }
+            }
+
+            /// The state machine of a new connection.
+            pub fn session(&self) -> Session {
+                match self {
+                    $(Self::$variant(options) => Session::$variant(Protocol::new(options)),)*
+                }
+            }
+        }
+    };
+}
+
+pub(super) use protocols;

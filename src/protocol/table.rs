@@ -1,0 +1,118 @@
+//! The table of protocols. Reading it tells what the program is.
+//!
+//! Each row gives the variant of [`Session`], the type that implements [`Protocol`], and the service
+//! that runs when nobody configures anything. Everything else that must know all protocols (the
+//! sessions and their dispatch, the options, `switchboard services`, the defaults) is made from it.
+
+use std::sync::Arc;
+
+use super::line::Line;
+use super::session::protocols;
+use super::{Handler, Protocol};
+use crate::room::MemberId;
+
+protocols! {
+    Http(super::http::Http): {
+        name: "http", port: 8080, transport: Tcp,
+        does: "files of a directory, with listings", source: "RFC 9110, 9112; lab A",
+        try_it: "curl http://{address}/",
+    }
+    Modify(Line<super::modify::Modify>): {
+        name: "modify", port: 8888, transport: Tcp,
+        does: "answers each message, modified", source: "labs B, D",
+        try_it: "telnet {host} {port}",
+    }
+    Chat(Line<super::chat::Chat>): {
+        name: "chat", port: 8989, transport: Tcp,
+        does: "a chat room for telnet and nc", source: "labs A, B",
+        try_it: "telnet {host} {port}",
+    }
+    Collect(super::collect::Collect): {
+        name: "collect", port: 9090, transport: Tcp,
+        does: "receives until the end, shows what came", source: "lab C",
+        try_it: "echo Hello, world | nc -N {host} {port}",
+    }
+    Hello(Line<super::hello::Hello>): {
+        name: "hello", port: 15000, transport: Tcp,
+        does: "Hello World -> Hello Yourself; a page for browsers", source: "lab C",
+        try_it: "curl http://{address}/index.html",
+    }
+    Echo(super::echo::Echo): {
+        name: "echo", port: 10007, transport: Both,
+        does: "sends back what it gets", source: "RFC 862; lab E",
+        try_it: "nc {host} {port}",
+    }
+    Discard(super::discard::Discard): {
+        name: "discard", port: 10009, transport: Both,
+        does: "drops what it gets", source: "RFC 863",
+        try_it: "nc {host} {port}",
+    }
+    Daytime(super::daytime::Daytime): {
+        name: "daytime", port: 10013, transport: Both,
+        does: "the date and time as a line", source: "RFC 867",
+        try_it: "nc {host} {port}",
+    }
+    Chargen(super::chargen::Chargen): {
+        name: "chargen", port: 10019, transport: Tcp,
+        does: "characters as fast as they are read", source: "RFC 864",
+        try_it: "nc {host} {port} | head",
+    }
+    Time(super::time::TimeOfDay): {
+        name: "time", port: 10037, transport: Both,
+        does: "seconds since 1900, 4 bytes", source: "RFC 868",
+        try_it: "nc {host} {port} | od -An -tu4 --endian=big",
+    }
+    Reqtime(Line<super::reqtime::Reqtime>): {
+        name: "reqtime", port: 10123, transport: Both,
+        does: "\"reqtime\" -> the local time", source: "lab E, exercise 9-1",
+        try_it: "echo reqtime | nc -N {host} {port}",
+    }
+}
+
+/// What a service speaks on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP (or a Unix stream socket).
+    Tcp,
+    /// TCP and UDP on the same port.
+    Both,
+}
+
+impl Transport {
+    /// Whether datagrams are served as well.
+    pub fn has_udp(self) -> bool {
+        self == Self::Both
+    }
+}
+
+/// A protocol and its default service.
+#[derive(Debug)]
+pub struct Row {
+    /// Which protocol.
+    pub kind: Kind,
+    /// Name of the protocol, and of its default service.
+    pub name: &'static str,
+    /// Default port.
+    pub port: u16,
+    /// What it is served on.
+    pub transport: Transport,
+    /// What it does, in a few words.
+    pub does: &'static str,
+    /// Where it is specified: an RFC, or a lab sheet.
+    pub source: &'static str,
+    /// A command that shows it; `{host}`, `{port}` and `{address}` stand for where it listens.
+    pub try_it: &'static str,
+}
+
+impl Row {
+    /// The row of the protocol of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        TABLE.iter().find(|row| row.name == name)
+    }
+}
+
+// Sessions live in the reactor's slots, so what one of them needs, all of them take.
+const _: () = assert!(size_of::<Session>() <= 16);
+
+#[cfg(test)]
+pub(crate) trait Probe: Handler + std::fmt::Debug + Send {}

@@ -1,0 +1,68 @@
+//! A service: a named instance of a protocol, with its options and the places where it listens.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use crate::protocol::{Options, Row, Session};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name: unique, and what `--only`, `--port` and `--set` call it.
+    pub name: String,
+    /// The protocol's row.
+    pub row: &'static Row,
+    /// The options of the protocol.
+    pub options: Options,
+}
+
+impl Service {
+    /// The state machine of a new connection.
+    pub fn session(&self) -> Session {
+        self.options.session()
+    }
+}
+
+/// An address of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// UDP.
+    Udp(SocketAddr),
+    /// A Unix stream socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// `tcp`, `udp` or `unix`.
+    pub fn transport(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Udp(_) => "udp",
+            Self::Unix(_) => "unix",
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) | Self::Udp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A bound socket of a service: listening (TCP, Unix) or receiving (UDP), and not blocking.
+#[derive(Debug)]
+pub struct Listener {
+    /// Index of the service in the list that the engine is given.
+    pub service: usize,
+    /// Where it is really bound: port 0 has become a port.
+    pub address: Address,
+    /// The socket.
+    pub socket: OwnedFd,
+}

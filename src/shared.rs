@@ -1,0 +1,97 @@
+//! What all connections share: the clock on the wall, the rooms, the people's terminal.
+
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
+use jiff::tz::TimeZone;
+
+use crate::room::Rooms;
+use crate::show::Show;
+
+/// See the module. Locked inside where an engine of several threads needs it; echo never touches it.
+#[derive(Debug)]
+pub struct Shared {
+    clock: fn() -> SystemTime,
+    zone: TimeZone,
+    rooms: Mutex<Rooms>,
+    /// Told when a room has something new, for engines whose members wait in threads.
+    pub(crate) news: Condvar,
+    show: Show,
+    web_address: OnceLock<String>,
+}
+
+impl Shared {
+    /// The real clock, the system's time zone.
+    pub fn new(show: Show) -> Self {
+        Self::with_clock(SystemTime::now, TimeZone::system(), show)
+    }
+
+    /// A clock and a zone of one's own: for tests.
+    pub fn with_clock(clock: fn() -> SystemTime, zone: TimeZone, show: Show) -> Self {
+        Self {
+            clock,
+            zone,
+            rooms: Mutex::default(),
+            news: Condvar::new(),
+            show,
+            web_address: OnceLock::new(),
+        }
+    }
+
+    /// The time of day.
+    pub fn wall_clock(&self) -> SystemTime {
+        (self.clock)()
+    }
+
+    /// The local time as strftime `%c` of the POSIX locale: `Sat Nov 21 01:07:09 2026`.
+    pub fn local_time(&self) -> String {
+        let now = Timestamp::try_from(self.wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let now = now.to_zoned(self.zone.clone());
+        let config = Config::new().custom(PosixCustom::new());
+        BrokenDownTime::from(&now).to_string_with_config(&config, "%c").unwrap_or_default()
+    }
+
+    /// The chat rooms.
+    pub fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        // A thread that panicked in the middle of a change has left a room that still works.
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows people what a peer sent: a heading and the bytes, either may be empty.
+    pub fn show(&self, heading: &str, bytes: &[u8]) {
+        self.show.show(heading, bytes);
+    }
+
+    /// Where the daemon's web page is: `127.0.0.1:8080`.
+    pub fn web_address(&self) -> Option<&str> {
+        self.web_address.get().map(String::as_str)
+    }
+
+    /// Says where the web page is; only the first time counts.
+    pub fn set_web_address(&self, address: String) {
+        let _ = self.web_address.set(address);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    /// Sat Nov 21 01:07:09 2026, UTC.
+    fn fixed() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_795_223_229)
+    }
+
+    pub(crate) fn shared() -> Shared {
+        Shared::with_clock(fixed, TimeZone::UTC, Show::nowhere())
+    }
+
+    #[test]
+    fn local_time_is_that_of_strftime() {
+        assert_eq!(shared().local_time(), "Sat Nov 21 01:07:09 2026");
+    }
+}

@@ -1,0 +1,57 @@
+//! Monotonic time as the reactor counts it: whole milliseconds since the engine started.
+//!
+//! Handlers never read a clock. They are given a [`Time`], so a test or a simulator can let a year
+//! pass in a microsecond.
+
+use std::time::Duration;
+
+/// A moment, in milliseconds since the engine started. It never goes backwards.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Time(u64);
+
+impl Time {
+    /// The moment the engine started.
+    pub const START: Self = Self(0);
+    /// A moment that does not come: the deadline of whoever waits without one.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `ms` milliseconds after the start.
+    pub const fn from_millis(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the start.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This moment plus `wait`, rounded up to a whole millisecond so that nothing fires early.
+    pub fn after(self, wait: Duration) -> Self {
+        let ms = wait.as_nanos().div_ceil(1_000_000);
+        Self(self.0.saturating_add(u64::try_from(ms).unwrap_or(u64::MAX)))
+    }
+
+    /// How long until this moment, seen from `now`; zero when it has passed, `None` for [`Time::NEVER`].
+    pub fn since(self, now: Self) -> Option<Duration> {
+        (self != Self::NEVER).then(|| Duration::from_millis(self.0.saturating_sub(now.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_rounds_up_and_saturates() {
+        let t = Time::from_millis(10);
+        assert_eq!(t.after(Duration::from_micros(1)), Time::from_millis(11));
+        assert_eq!(t.after(Duration::from_millis(5)), Time::from_millis(15));
+        assert_eq!(t.after(Duration::MAX), Time::NEVER);
+    }
+
+    #[test]
+    fn never_has_no_distance() {
+        assert_eq!(Time::NEVER.since(Time::START), None);
+        assert_eq!(Time::START.since(Time::from_millis(9)), Some(Duration::ZERO));
+    }
+}
