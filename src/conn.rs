@@ -99,6 +99,8 @@ pub struct Conn {
     eof_told: bool,
     /// The daemon is stopping; the session may not know yet.
     draining: bool,
+    /// Bytes dropped after the end.
+    lingered: u32,
 }
 
 impl Conn {
@@ -114,6 +116,7 @@ impl Conn {
             peer_done: false,
             eof_told: false,
             draining: false,
+            lingered: 0,
         }
     }
 
@@ -200,6 +203,12 @@ impl Conn {
     pub fn linger(&mut self, why: Why, now: Time) {
         self.life = Life::Lingering(why);
         self.deadline = now.after(limits::LINGER);
+    }
+
+    /// The peer sent `n` bytes more after the end; whether it is time to stop listening to it.
+    pub fn has_lingered(&mut self, n: usize) -> bool {
+        self.lingered = self.lingered.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        self.lingered > limits::LINGER_BYTES
     }
 
     /// Some of what is owed was sent: the connection is worth waiting for.

@@ -1,10 +1,37 @@
 //! The engines: each moves bytes and time, and none knows a protocol.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::service::{Listener, Service};
+use crate::limits;
+use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
+
+mod closing;
+pub mod control;
+pub mod datagram;
+mod keyboard;
+pub mod mio_net;
+pub mod net;
+pub mod reactor;
+pub mod sockets;
+pub mod threads;
+
+use control::Control;
+use datagram::Guard;
+use mio_net::MioNet;
+use net::Source;
+use reactor::{House, Reactor};
+
+/// The ways to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// One thread, one poll.
+    Reactor,
+    /// A thread for each connection.
+    Threads,
+}
 
 /// Everything an engine needs to serve.
 #[derive(Debug)]
@@ -19,4 +46,56 @@ pub struct Setup {
     pub grace: Duration,
     /// The process's limit on open descriptors.
     pub descriptors: u64,
+}
+
+/// Serves until the operator stops it: INT, TERM, or Esc on the terminal.
+///
+/// # Errors
+/// The operating system refused something without which nothing can be served, or the operator asked
+/// a second time and did not want to wait for the drain.
+pub fn serve(engine: Engine, setup: Setup) -> io::Result<()> {
+    let control = Control::new()?;
+    match engine {
+        Engine::Reactor => serve_by_reactor(setup, control),
+        Engine::Threads => threads::serve(setup, control),
+    }
+}
+
+fn serve_by_reactor(setup: Setup, control: Control) -> io::Result<()> {
+    let mut net = MioNet::new(control)?;
+    let guard = Guard::new(setup.udp_ports());
+    let capacity = setup.capacity();
+    let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
+    for listener in setup.listeners {
+        let service = u16::try_from(listener.service).map_err(io::Error::other)?;
+        if let Address::Udp(address) = listener.address {
+            sockets::want_destination(&listener.socket, address)?;
+            net.watch_socket(&listener.socket, Source::Datagrams(datagrams.len()))?;
+            datagrams.push((listener.socket, service));
+        } else {
+            net.watch_socket(&listener.socket, Source::Listener(streams.len()))?;
+            streams.push((listener.socket, service));
+        }
+    }
+    let Setup { services, shared, grace, .. } = setup;
+    let mut reactor = Reactor::new(net, House { services, shared, capacity, grace }, guard);
+    streams.into_iter().for_each(|(socket, service)| reactor.add_listener(socket, service));
+    datagrams.into_iter().for_each(|(socket, service)| reactor.add_datagrams(socket, service));
+    reactor.run()
+}
+
+impl Setup {
+    /// Connections that there are descriptors for, with some to spare for files.
+    pub fn capacity(&self) -> usize {
+        let taken = limits::SPARE_DESCRIPTORS + self.listeners.len() as u64;
+        usize::try_from(self.descriptors.saturating_sub(taken)).unwrap_or(usize::MAX).max(1)
+    }
+
+    fn udp_ports(&self) -> Vec<u16> {
+        let port = |listener: &Listener| match listener.address {
+            Address::Udp(address) => Some(address.port()),
+            _ => None,
+        };
+        self.listeners.iter().filter_map(port).collect()
+    }
 }

@@ -109,6 +109,11 @@ impl Out {
         self.head = 0;
     }
 
+    /// The copied bytes that wait, files left out: a datagram's reply.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.head..).unwrap_or_default()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.passed.is_empty() && self.head == self.bytes.len() && self.segments.is_empty()
@@ -207,11 +212,6 @@ impl Write for Out {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-
-    /// Everything that waits in memory.
-    pub(crate) fn text(out: &Out) -> &[u8] {
-        out.bytes.get(out.head..).unwrap_or_default()
-    }
 
     fn front(out: &Out, buffer: &[u8]) -> Vec<u8> {
         match out.front(buffer) {

@@ -161,6 +161,6 @@ mod tests {
     fn requests_are_refused_and_the_timing_mark_is_given() {
         let mut out = Out::default();
         answer(b"\xff\xfb\x1f\xff\xfd\x01\xff\xfc\x05\xff\xfd\x06", &mut out);
-        assert_eq!(crate::out::tests::text(&out), b"\xff\xfe\x1f\xff\xfc\x01\xff\xfb\x06");
+        assert_eq!(out.bytes(), b"\xff\xfe\x1f\xff\xfc\x01\xff\xfb\x06");
     }
 }

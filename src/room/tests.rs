@@ -81,7 +81,7 @@ fn a_private_reply_never_splits_a_line() {
     rooms.feed(b, |_| 2);
     let mut out = Out::default();
     rooms.finish_line(b, &mut out);
-    assert_eq!(crate::out::tests::text(&out), b"llo\n");
+    assert_eq!(out.bytes(), b"llo\n");
     assert_eq!(hear(&mut rooms, b), "again\n");
 }
 

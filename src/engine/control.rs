@@ -1,0 +1,75 @@
+//! What the operator wants: signals, and Esc on the terminal.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::{Interest, Registry, Token};
+use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook_mio::v1_0::Signals;
+
+use super::keyboard::Keyboard;
+
+/// What the operator wants of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Finish what is owed, then stop.
+    Drain,
+    /// Stop now: asked a second time.
+    Quit,
+}
+
+/// Listens to signals and the keyboard. Dropping it restores the terminal.
+pub struct Control {
+    signals: Signals,
+    keyboard: Keyboard,
+    asked: bool,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("asked", &self.asked).finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Takes INT, TERM, TSTP and CONT, and the terminal if there is one.
+    pub fn new() -> io::Result<Self> {
+        let signals = Signals::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT])?;
+        let mut keyboard = Keyboard::default();
+        keyboard.take_terminal();
+        Ok(Self { signals, keyboard, asked: false })
+    }
+
+    /// Has events of both delivered under `token`.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.signals, token, Interest::READABLE)?;
+        // A standard input that cannot be polled, such as a file, is no keyboard.
+        let _ = self.keyboard.register(registry, token);
+        Ok(())
+    }
+
+    /// How long until a lone Esc counts.
+    pub fn wait(&self) -> Option<Duration> {
+        self.keyboard.esc_due().map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// What the operator wants now, if anything.
+    pub fn command(&mut self) -> Option<Command> {
+        let mut stop = self.keyboard.is_esc_pressed();
+        for signal in self.signals.pending() {
+            match signal {
+                SIGTSTP => {
+                    // Stopped like any program, but with the terminal as it was found.
+                    self.keyboard.give_back_terminal();
+                    let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
+                }
+                SIGCONT => self.keyboard.take_terminal(),
+                _ => stop = true,
+            }
+        }
+        if !stop {
+            return None;
+        }
+        Some(if std::mem::replace(&mut self.asked, true) { Command::Quit } else { Command::Drain })
+    }
+}

@@ -1,0 +1,112 @@
+//! What the reactor needs from a network. `mio` and the kernel are one implementation; a simulated
+//! network is another, so that lost wake-ups can be found in the very loop that ships.
+//!
+//! Readiness is edge-triggered, as `mio` has it: told once, remembered by the reactor.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::control::Command;
+use crate::peer::Peer;
+use crate::protocol::ConnId;
+use crate::time::Time;
+
+/// The last generation that a connection may have: a network may need some numbers for other sources.
+pub const LAST_GENERATION: u32 = u32::MAX - 16;
+
+/// Who an event is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A connection, if it still lives.
+    Conn(ConnId),
+    /// The listener of this index.
+    Listener(usize),
+    /// The datagram socket of this index.
+    Datagrams(usize),
+    /// [`Net::command`] has something to say.
+    Control,
+}
+
+/// One event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// Who it is for.
+    pub source: Source,
+    /// There is something to read, the end or an error included.
+    pub readable: bool,
+    /// There is room to write, or an error to be told of.
+    pub writable: bool,
+    /// The peer will send no more: read until 0 comes, no second event will.
+    pub read_closed: bool,
+}
+
+/// A datagram that was received into the caller's buffer.
+#[derive(Debug, Clone)]
+pub struct Datagram<A> {
+    /// Its length in bytes.
+    pub len: usize,
+    /// Who sent it.
+    pub peer: Peer,
+    /// Whether it was sent to this host alone, not to a broadcast or multicast address.
+    pub unicast: bool,
+    /// How to reach the sender, from the address it wrote to.
+    pub way_back: A,
+}
+
+/// See the module. Errors are the kernel's: `AGAIN` means "not now", and there will be an event.
+pub trait Net {
+    /// A connected stream; dropping it closes it.
+    type Stream;
+    /// A listening socket.
+    type Listener;
+    /// A datagram socket.
+    type Socket;
+    /// The way back to the sender of a datagram.
+    type WayBack;
+
+    /// The present moment.
+    fn now(&self) -> Time;
+
+    /// Waits for events, at most `timeout` (for ever without one), and puts them into `ready`.
+    ///
+    /// # Errors
+    /// The poll itself failed; an interruption is no error.
+    fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Takes a waiting connection.
+    fn accept(&mut self, listener: &Self::Listener) -> Result<(Self::Stream, Peer), Errno>;
+
+    /// Asks for the events of a stream, once and for all.
+    fn watch(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;
+
+    /// Reads; 0 is the end.
+    fn read(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Errno>;
+
+    /// Writes the slices one after the other.
+    fn write(&mut self, stream: &Self::Stream, slices: &[IoSlice<'_>]) -> Result<usize, Errno>;
+
+    /// Sends part of a file; 0 means that the file is shorter than that.
+    fn send_file(
+        &mut self,
+        stream: &Self::Stream,
+        file: &File,
+        offset: u64,
+        len: usize,
+    ) -> Result<usize, Errno>;
+
+    /// Tells the peer that nothing more will come.
+    fn shutdown_write(&mut self, stream: &Self::Stream) -> Result<(), Errno>;
+
+    /// Receives a datagram.
+    fn receive(&mut self, socket: &Self::Socket, buffer: &mut [u8])
+    -> Result<Datagram<Self::WayBack>, Errno>;
+
+    /// Sends a datagram back.
+    fn send_back(&mut self, socket: &Self::Socket, datagram: &[u8], to: &Self::WayBack) -> Result<(), Errno>;
+
+    /// What the operator wants, if anything.
+    fn command(&mut self) -> Option<Command>;
+}

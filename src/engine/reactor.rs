@@ -1,0 +1,292 @@
+//! The reactor: one thread, one poll, one slab. Every socket of every protocol is served here, a little
+//! at a time.
+//!
+//! The way of a byte: poll, readiness, flush what waits, read into the one shared buffer, the
+//! connection's session, its output written at once; what others must hear goes to the rooms, whose
+//! members are fed at the end of the turn. Nothing runs back up this path.
+//!
+//! * A slot is freed at the end of a turn, never inside it, and its next user gets another generation:
+//!   stale events, timers and room memberships miss.
+//! * Whoever stops before it is done (its share of the turn is used up, it yielded) is in the run queue,
+//!   and while that is not empty the poll does not wait. Nobody is forgotten, nobody spins.
+//! * Nothing here waits for anything but the poll.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::control::Command;
+use super::datagram::Guard;
+use super::net::LAST_GENERATION;
+use super::net::{Net, Ready, Source};
+use crate::conn::Pool;
+use crate::limits;
+use crate::protocol::{ConnId, Why};
+use crate::service::Service;
+use crate::shared::Shared;
+use crate::time::Time;
+use crate::timer::Timers;
+
+mod datagrams;
+mod door;
+mod feed;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use datagrams::Datagrams;
+use door::Doors;
+use slot::Slot;
+
+/// What a connection needs of the reactor while it has its turn.
+#[derive(Debug)]
+struct Tools<N> {
+    net: N,
+    shared: Arc<Shared>,
+    pool: Pool,
+    /// The one buffer that every read goes into.
+    buffer: Box<[u8]>,
+    /// The clock, read once a turn.
+    now: Time,
+    draining: bool,
+}
+
+/// What a reactor serves, and within which bounds.
+#[derive(Debug)]
+pub struct House {
+    /// The services; listeners name them by index.
+    pub services: Vec<Service>,
+    /// What all connections share.
+    pub shared: Arc<Shared>,
+    /// Connections that there are descriptors for.
+    pub capacity: usize,
+    /// How long a drain may take.
+    pub grace: Duration,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Reactor<N: Net> {
+    tools: Tools<N>,
+    services: Vec<Service>,
+    doors: Doors<N::Listener>,
+    datagrams: Vec<Datagrams<N::Socket>>,
+    guard: Guard,
+    slots: Slab<Slot<N::Stream>>,
+    timers: Timers,
+    /// Connections that have more to do, in the order in which they will.
+    runnable: Vec<ConnId>,
+    /// Connections that ended in this turn.
+    dead: Vec<u32>,
+    ready: Vec<Ready>,
+    /// Members of rooms were left for the next turn.
+    hungry: bool,
+    generation: u32,
+    grace: Duration,
+    /// When a drain ends, whoever is left; never while there is none.
+    drained_by: Time,
+}
+
+impl<N: Net> Reactor<N> {
+    /// A reactor without listeners yet.
+    pub fn new(net: N, house: House, guard: Guard) -> Self {
+        let House { services, shared, capacity, grace } = house;
+        let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
+        let now = net.now();
+        Self {
+            tools: Tools { net, shared, pool: Pool::default(), buffer, now, draining: false },
+            services,
+            doors: Doors::new(capacity),
+            datagrams: Vec::new(),
+            guard,
+            slots: Slab::new(),
+            timers: Timers::default(),
+            runnable: Vec::new(),
+            dead: Vec::new(),
+            ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
+            hungry: false,
+            generation: 0,
+            grace,
+            drained_by: Time::NEVER,
+        }
+    }
+
+    /// Serves until the operator wants to stop and everything owed is sent, or the grace has passed.
+    ///
+    /// # Errors
+    /// The poll failed, or the operator asked to stop at once.
+    pub fn run(&mut self) -> io::Result<()> {
+        while !self.is_drained() {
+            let timeout = self.may_sleep();
+            self.tools.net.poll(&mut self.ready, timeout)?;
+            self.turn()?;
+        }
+        self.close_all();
+        Ok(())
+    }
+
+    /// One turn: everything that is ready gets its share, then time, then the rooms.
+    fn turn(&mut self) -> io::Result<()> {
+        self.tools.now = self.tools.net.now();
+        let mut ready = std::mem::take(&mut self.ready);
+        let mut runnable = std::mem::take(&mut self.runnable);
+        for event in ready.drain(..) {
+            self.dispatch(event)?;
+        }
+        for id in runnable.drain(..) {
+            self.run_slot(id);
+        }
+        self.reuse(ready, runnable);
+        self.tick();
+        self.answer_datagrams();
+        self.open_doors();
+        self.hungry = self.feed_rooms();
+        self.reap();
+        debug_assert_eq!(self.check_invariants(), Ok(()));
+        Ok(())
+    }
+
+    fn dispatch(&mut self, event: Ready) -> io::Result<()> {
+        match event.source {
+            Source::Conn(id) => {
+                if let Some(slot) = self.slot(id) {
+                    slot.note(event);
+                    self.advance(id);
+                }
+            }
+            Source::Listener(index) => self.doors.note(index),
+            Source::Datagrams(index) => self.note_datagrams(index),
+            Source::Control => match self.tools.net.command() {
+                Some(Command::Drain) => self.drain(),
+                Some(Command::Quit) => return Err(io::Error::other("stopped before everything was sent")),
+                None => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// The next turn of a connection from the run queue.
+    fn run_slot(&mut self, id: ConnId) {
+        if let Some(slot) = self.slot(id) {
+            slot.queued = false;
+            self.advance(id);
+        }
+    }
+
+    /// Moves a connection as far as its share of the turn goes, and sees to what follows from that.
+    fn advance(&mut self, id: ConnId) {
+        let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
+        slot.advance(id, &mut self.tools);
+        self.settle(id);
+    }
+
+    /// After anything was done with a connection: its timer, its place in the run queue, its end.
+    fn settle(&mut self, id: ConnId) {
+        let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
+        if slot.is_dead() {
+            if !std::mem::replace(&mut slot.reaped, true) {
+                self.dead.push(id.key);
+            }
+            return;
+        }
+        if slot.has_more_to_do() && !std::mem::replace(&mut slot.queued, true) {
+            self.runnable.push(id);
+        }
+        self.timers.arm(id.key, slot.conn.deadline(), self.tools.now);
+    }
+
+    /// Calls whose deadline has come. One that was moved later is armed again.
+    fn tick(&mut self) {
+        while let Some(key) = self.timers.pop(self.tools.now) {
+            let Some(slot) = self.slots.get_mut(key as usize) else { continue };
+            let id = ConnId { key, generation: slot.generation };
+            slot.tick(id, &mut self.tools);
+            self.settle(id);
+        }
+    }
+
+    /// Frees the slots of the dead, and says how each connection went.
+    fn reap(&mut self) {
+        let mut dead = std::mem::take(&mut self.dead);
+        for key in dead.drain(..) {
+            self.timers.cancel(key);
+            if let Some(mut slot) = self.slots.try_remove(key as usize) {
+                let id = ConnId { key, generation: slot.generation };
+                slot.close(id, &mut self.tools, &self.services);
+                self.doors.someone_left();
+            }
+        }
+        self.dead = dead;
+    }
+
+    /// How long the poll may wait: not at all while anyone has something to do.
+    fn may_sleep(&self) -> Option<Duration> {
+        let waiting = self.doors.is_open_and_waiting() || self.datagrams_wait() || self.hungry;
+        if waiting || !self.runnable.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let due = self.timers.next_due(self.tools.now).min(self.doors.paused_until()).min(self.drained_by);
+        due.since(self.tools.now)
+    }
+
+    /// Stops listening, and tells every connection to come to its end.
+    fn drain(&mut self) {
+        self.open_doors();
+        self.doors.close();
+        self.datagrams.clear();
+        self.tools.draining = true;
+        self.drained_by = self.tools.now.after(self.grace);
+        let all: Vec<ConnId> = self.slots.iter().map(|(key, slot)| conn_id(key, slot.generation)).collect();
+        log::info!("stopping: {} connections have {:?} to finish", all.len(), self.grace);
+        for id in all {
+            self.advance(id);
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.tools.draining && (self.slots.is_empty() || self.drained_by <= self.tools.now)
+    }
+
+    /// Ends whoever is left after the grace.
+    fn close_all(&mut self) {
+        for (key, slot) in &mut self.slots {
+            slot.conn.fail(Why::Shutdown);
+            self.dead.extend(u32::try_from(key));
+        }
+        self.reap();
+    }
+
+    fn slot(&mut self, id: ConnId) -> Option<&mut Slot<N::Stream>> {
+        self.slots.get_mut(id.key as usize).filter(|slot| slot.generation == id.generation)
+    }
+
+    /// Puts emptied vectors back, so that turns allocate nothing.
+    fn reuse(&mut self, ready: Vec<Ready>, mut runnable: Vec<ConnId>) {
+        self.ready = ready;
+        runnable.append(&mut self.runnable);
+        self.runnable = runnable;
+    }
+
+    /// What must hold between turns; looked at in debug builds.
+    fn check_invariants(&self) -> Result<(), String> {
+        if !self.dead.is_empty() {
+            return Err("a dead connection kept its slot".into());
+        }
+        for (key, slot) in &self.slots {
+            let id = conn_id(key, slot.generation);
+            if slot.has_more_to_do() && !self.runnable.contains(&id) {
+                return Err(format!("connection {key} was forgotten: {:?}", slot.conn));
+            }
+            if slot.queued != self.runnable.contains(&id) {
+                return Err(format!("connection {key} is wrong about the run queue"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn conn_id(key: usize, generation: u32) -> ConnId {
+    ConnId { key: u32::try_from(key).unwrap_or(u32::MAX), generation }
+}

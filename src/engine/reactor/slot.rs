@@ -1,0 +1,310 @@
+//! A connection and its socket: reading, writing, and the steps to its end.
+
+use rustix::io::Errno;
+
+use super::super::closing;
+use super::super::net::{Net, Ready};
+use super::Tools;
+use crate::conn::{Conn, Env, Life};
+use crate::limits;
+use crate::out::Front;
+use crate::peer::Peer;
+use crate::protocol::{ConnId, Why};
+use crate::room::Fed;
+use crate::service::Service;
+use crate::time::Time;
+
+/// See the module. Idle, this is all that a connection takes.
+#[derive(Debug)]
+pub(super) struct Slot<S> {
+    pub(super) conn: Conn,
+    peer: Peer,
+    stream: S,
+    /// Bytes since the beginning.
+    read: u64,
+    written: u64,
+    opened: Time,
+    pub(super) generation: u32,
+    service: u16,
+    /// What the poll said and no system call has denied since: edges are told once.
+    readable: bool,
+    writable: bool,
+    /// The peer's end was seen coming: read until 0, for no other event will.
+    read_closed: bool,
+    /// The room has more for it than a turn allows.
+    unheard: bool,
+    /// In the run queue.
+    pub(super) queued: bool,
+    /// In the list of the dead.
+    pub(super) reaped: bool,
+    told_to_drain: bool,
+}
+
+impl<S> Slot<S> {
+    pub(super) fn new(conn: Conn, stream: S, peer: Peer, service: u16, generation: u32, now: Time) -> Self {
+        Self {
+            conn,
+            peer,
+            stream,
+            read: 0,
+            written: 0,
+            opened: now,
+            generation,
+            service,
+            readable: false,
+            // A fresh socket takes what fits; if not, it says so.
+            writable: true,
+            read_closed: false,
+            unheard: false,
+            queued: false,
+            reaped: false,
+            told_to_drain: false,
+        }
+    }
+
+    /// Remembers what an event said.
+    pub(super) fn note(&mut self, event: Ready) {
+        self.readable |= event.readable;
+        self.writable |= event.writable;
+        self.read_closed |= event.read_closed;
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        matches!(self.conn.life(), Life::Dead(_))
+    }
+
+    /// Whether the connection could go on at once if it had another turn.
+    pub(super) fn has_more_to_do(&self) -> bool {
+        let can_write = self.writable && !self.conn.is_flushed();
+        let can_read = self.readable && self.conn.wants_input();
+        let can_hear = self.unheard && self.can_be_fed();
+        !self.is_dead() && (can_write || can_read || can_hear || self.conn.has_turn())
+    }
+
+    /// Whether the socket takes what a room has for it, and nothing stands before that.
+    pub(super) fn can_be_fed(&self) -> bool {
+        self.writable && self.conn.is_flushed()
+    }
+
+    /// Asks for the events of the socket.
+    pub(super) fn watch<N: Net<Stream = S>>(&self, id: ConnId, tools: &mut Tools<N>) -> std::io::Result<()> {
+        tools.net.watch(&self.stream, id)
+    }
+
+    /// Starts the session.
+    pub(super) fn open<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+        self.with_env(id, tools, |conn, env| conn.open(env));
+        self.flush(tools, &[]);
+        self.conclude(tools);
+    }
+
+    /// One turn: what waits is sent, the session gets what it waits for, then input until the share of
+    /// the turn is used up.
+    pub(super) fn advance<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+        if self.is_dead() {
+            return;
+        }
+        self.flush(tools, &[]);
+        if self.conn.has_turn() {
+            self.with_env(id, tools, |conn, env| conn.go_on(env));
+            self.flush(tools, &[]);
+        }
+        let mut share = limits::READ_PER_TURN;
+        while share > 0 && self.readable && self.conn.wants_input() {
+            share = share.saturating_sub(self.read_once(id, tools));
+        }
+        if tools.draining && !self.told_to_drain && !self.readable {
+            self.told_to_drain = true;
+            self.with_env(id, tools, Conn::drain);
+            self.flush(tools, &[]);
+        }
+        self.conclude(tools);
+        if self.conn.member().is_some() && self.can_be_fed() {
+            self.feed(tools);
+        }
+    }
+
+    /// Calls the session if its deadline has come.
+    pub(super) fn tick<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+        self.with_env(id, tools, Conn::tick);
+        self.flush(tools, &[]);
+        self.conclude(tools);
+    }
+
+    /// Gives the socket what the room has for it.
+    pub(super) fn feed<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>) {
+        let Some(member) = self.conn.member() else { return };
+        let (net, stream) = (&mut tools.net, &self.stream);
+        let (mut written, mut failed, mut blocked) = (0, false, false);
+        let fed = tools.shared.rooms().feed(member, |bytes| {
+            let taken = match net.write(stream, &[std::io::IoSlice::new(bytes)]) {
+                Ok(n) => n,
+                Err(Errno::AGAIN | Errno::INTR) => 0,
+                Err(_) => {
+                    failed = true;
+                    0
+                }
+            };
+            blocked |= taken < bytes.len();
+            written += taken as u64;
+            taken
+        });
+        self.unheard = fed == Fed::More;
+        self.written += written;
+        self.writable &= !blocked;
+        if failed {
+            self.conn.fail(Why::PeerReset);
+        }
+    }
+
+    /// Says good-bye to the session and to the log; the socket closes with the slot.
+    pub(super) fn close<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        tools: &mut Tools<N>,
+        services: &[Service],
+    ) {
+        let Life::Dead(why) = self.conn.life() else { return };
+        self.with_env(id, tools, |conn, env| conn.closed(why, env));
+        closing::tell(&closing::Closed {
+            service: services.get(usize::from(self.service)).map_or("", |service| &service.name),
+            peer: &self.peer,
+            ms: tools.now.as_millis() - self.opened.as_millis(),
+            read: self.read,
+            written: self.written,
+            why,
+        });
+    }
+
+    /// Reads once and lets the session have it; returns what that cost of the turn's share.
+    fn read_once<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) -> usize {
+        let mut buffer = std::mem::take(&mut tools.buffer);
+        let cost = match tools.net.read(&self.stream, &mut buffer) {
+            Ok(0) => {
+                self.readable = false;
+                self.read_closed = true;
+                self.with_env(id, tools, Conn::peer_done);
+                self.flush(tools, &[]);
+                0
+            }
+            Ok(n) => {
+                // A short read has emptied the socket: the read that would say so is saved.
+                self.readable = n == buffer.len() || self.read_closed;
+                self.read += n as u64;
+                let bytes = buffer.get(..n).unwrap_or_default();
+                self.with_env(id, tools, |conn, env| conn.input(bytes, env));
+                self.flush(tools, bytes);
+                n
+            }
+            Err(Errno::AGAIN) => {
+                self.readable = false;
+                0
+            }
+            Err(Errno::INTR) => 0,
+            Err(_) => {
+                self.conn.fail(Why::PeerReset);
+                0
+            }
+        };
+        tools.buffer = buffer;
+        cost
+    }
+
+    /// Writes what waits, until the socket takes no more or a file has had its share of the turn.
+    fn flush<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, read_buffer: &[u8]) {
+        let mut share = limits::FILE_PER_TURN;
+        while self.writable && share > 0 {
+            let Some(out) = self.conn.out() else { break };
+            let (sent, wanted) = match out.front(read_buffer) {
+                Front::Empty => break,
+                Front::Bytes(slices, n) => {
+                    let slices = slices.get(..n).unwrap_or_default();
+                    let wanted = slices.iter().map(|slice| slice.len()).sum();
+                    (tools.net.write(&self.stream, slices), wanted)
+                }
+                Front::File(range) => {
+                    let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(share);
+                    let sent = tools.net.send_file(&self.stream, &range.file, range.offset, wanted);
+                    share = share.saturating_sub(sent.unwrap_or(0));
+                    // A file that has become shorter than promised must not pass for a whole one. And a
+                    // short send says nothing about the socket: ask again.
+                    (sent.and_then(|n| if n == 0 { Err(Errno::IO) } else { Ok(n) }), 0)
+                }
+            };
+            match sent {
+                Ok(n) => {
+                    out.advance(n as u64);
+                    self.written += n as u64;
+                    self.writable = n >= wanted;
+                    self.conn.progressed(tools.now);
+                }
+                Err(Errno::AGAIN) => self.writable = false,
+                Err(Errno::INTR) => {}
+                Err(Errno::IO) => return self.conn.fail(Why::Failed),
+                Err(_) => return self.conn.fail(Why::PeerReset),
+            }
+        }
+        self.conn.settle(read_buffer, &mut tools.pool);
+    }
+
+    /// Takes the steps of the end that are due: all sent, then (where input may be unread, for closing on
+    /// unread input makes the kernel reset the connection and destroy the reply) a short wait for the
+    /// peer's end, then close.
+    fn conclude<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>) {
+        match self.conn.life() {
+            Life::Finishing(why) if self.conn.is_flushed() => {
+                if self.conn.is_peer_done() || !(self.readable || why == Why::BadInput) {
+                    self.conn.fail(why);
+                } else if tools.net.shutdown_write(&self.stream).is_err() {
+                    self.conn.fail(Why::PeerReset);
+                } else {
+                    self.conn.linger(why, tools.now);
+                    self.drop_input(why, tools);
+                }
+            }
+            Life::Lingering(why) => self.drop_input(why, tools),
+            _ => {}
+        }
+    }
+
+    /// Reads what a peer still sends after the end, up to a bound.
+    fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, tools: &mut Tools<N>) {
+        let mut buffer = std::mem::take(&mut tools.buffer);
+        let mut share = limits::READ_PER_TURN;
+        while self.readable && share > 0 {
+            match tools.net.read(&self.stream, &mut buffer) {
+                Ok(0) => {
+                    self.conn.fail(why);
+                    break;
+                }
+                Ok(n) => {
+                    self.readable = n == buffer.len() || self.read_closed;
+                    self.read += n as u64;
+                    share = share.saturating_sub(n);
+                    if self.conn.has_lingered(n) {
+                        self.conn.fail(why);
+                        break;
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.readable = false,
+                Err(_) => {
+                    self.conn.fail(why);
+                    break;
+                }
+            }
+        }
+        tools.buffer = buffer;
+    }
+
+    fn with_env<N, T>(
+        &mut self,
+        id: ConnId,
+        tools: &mut Tools<N>,
+        call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T,
+    ) -> T {
+        let mut env =
+            Env { now: tools.now, shared: &tools.shared, pool: &mut tools.pool, peer: &self.peer, id };
+        call(&mut self.conn, &mut env)
+    }
+}

@@ -1,0 +1,140 @@
+//! The system calls on sockets that every engine makes.
+
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::cmsg_space;
+use nix::libc::{in_pktinfo, in6_pktinfo};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
+};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+
+use super::net::Datagram;
+use crate::peer::Peer;
+
+/// Takes a waiting connection of a TCP or Unix listener.
+pub(super) fn accept(listener: BorrowedFd<'_>, flags: SocketFlags) -> Result<(OwnedFd, Peer), Errno> {
+    let (stream, address) = rustix::net::acceptfrom_with(listener, flags | SocketFlags::CLOEXEC)?;
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+    Ok((stream, address.map_or(Peer::Unix, Peer::from)))
+}
+
+/// Writes one or more slices.
+pub(super) fn write(stream: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    match slices {
+        [only] => rustix::io::write(stream, only),
+        several => rustix::io::writev(stream, several),
+    }
+}
+
+/// Sends part of a file from the page cache, without a copy through this process.
+#[cfg(target_os = "linux")]
+pub(super) fn send_file(
+    stream: BorrowedFd<'_>,
+    file: &File,
+    mut offset: u64,
+    len: usize,
+) -> Result<usize, Errno> {
+    rustix::fs::sendfile(stream, file, Some(&mut offset), len)
+}
+
+/// Sends part of a file through a buffer.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn send_file(
+    stream: BorrowedFd<'_>,
+    file: &File,
+    offset: u64,
+    len: usize,
+) -> Result<usize, Errno> {
+    use std::os::unix::fs::FileExt;
+    let mut piece = [0; 16 * 1024];
+    let piece = piece.get_mut(..len).unwrap_or(&mut piece);
+    let n = file.read_at(piece, offset).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+    rustix::io::write(stream, piece.get(..n).unwrap_or_default())
+}
+
+/// Asks the kernel to say, with each datagram, which of our addresses it was sent to.
+pub(super) fn want_destination(socket: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
+    match address {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true),
+    }
+}
+
+/// How to answer a datagram: to its sender, from the address it was sent to.
+#[derive(Debug, Clone)]
+pub struct WayBack {
+    to: SockaddrStorage,
+    from: Option<Destination>,
+}
+
+/// Where a datagram was sent to.
+#[derive(Debug, Clone, Copy)]
+enum Destination {
+    V4(in_pktinfo),
+    V6(in6_pktinfo),
+}
+
+/// Receives a datagram and notes where it was sent to.
+pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
+    let mut control = cmsg_space!(in_pktinfo, in6_pktinfo);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrStorage>(
+        socket.as_raw_fd(),
+        &mut slices,
+        Some(&mut control),
+        MsgFlags::MSG_DONTWAIT,
+    )
+    .map_err(errno)?;
+    let to = message.address.ok_or(Errno::INVAL)?;
+    let peer = socket_address(&to).map(Peer::from).ok_or(Errno::INVAL)?;
+    let from = message.cmsgs().map_err(errno)?.find_map(|message| match message {
+        // Which interface a reply leaves by is the routing table's to say.
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(Destination::V4(in_pktinfo { ipi_ifindex: 0, ..info }))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(Destination::V6(info)),
+        _ => None,
+    });
+    let unicast = from.is_none_or(|from| from.is_unicast());
+    Ok(Datagram { len: message.bytes, peer, unicast, way_back: WayBack { to, from } })
+}
+
+/// Sends a datagram back the way its request came.
+pub(super) fn send_back(socket: BorrowedFd<'_>, datagram: &[u8], way: &WayBack) -> Result<(), Errno> {
+    let slices = [IoSlice::new(datagram)];
+    let control = way.from.as_ref().map(|from| match from {
+        Destination::V4(info) => ControlMessage::Ipv4PacketInfo(info),
+        Destination::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+    });
+    sendmsg(socket.as_fd().as_raw_fd(), &slices, control.as_slice(), MsgFlags::MSG_DONTWAIT, Some(&way.to))
+        .map(|_| ())
+        .map_err(errno)
+}
+
+impl Destination {
+    /// For IPv4 the kernel tells both where the datagram was sent and which of our addresses that is:
+    /// they differ for a broadcast.
+    fn is_unicast(self) -> bool {
+        match self {
+            Self::V4(info) => info.ipi_addr.s_addr == info.ipi_spec_dst.s_addr,
+            Self::V6(info) => !IpAddr::from(info.ipi6_addr.s6_addr).is_multicast(),
+        }
+    }
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::new(v4.ip().into(), v4.port()));
+    }
+    let v6 = address.as_sockaddr_in6()?;
+    Some(std::net::SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id()).into())
+}
+
+fn errno(error: nix::errno::Errno) -> Errno {
+    Errno::from_raw_os_error(error as i32)
+}
