@@ -99,3 +99,8 @@ impl Setup {
         self.listeners.iter().filter_map(port).collect()
     }
 }
+
+/// The error of an operator who asked a second time.
+fn stopped_at_once() -> io::Error {
+    io::Error::other("stopped at once; what was owed was not sent")
+}

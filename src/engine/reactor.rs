@@ -160,7 +160,7 @@ impl<N: Net> Reactor<N> {
             Source::Datagrams(index) => self.note_datagrams(index),
             Source::Control => match self.tools.net.command() {
                 Some(Command::Drain) => self.drain(),
-                Some(Command::Quit) => return Err(io::Error::other("stopped before everything was sent")),
+                Some(Command::Quit) => return Err(super::stopped_at_once()),
                 None => {}
             },
         }
