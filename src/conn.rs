@@ -187,11 +187,7 @@ impl Conn {
     /// Whether to read from the peer: not when it does not read what it is sent (back-pressure), not
     /// when the session has not taken what was read.
     pub fn wants_input(&self) -> bool {
-        match self.life {
-            Life::Open => !self.peer_done && !self.held && !self.out_is_full(),
-            Life::Lingering(_) => true,
-            Life::Finishing(_) | Life::Dead(_) => false,
-        }
+        self.life == Life::Open && !self.peer_done && !self.held && !self.out_is_full()
     }
 
     /// The peer reset the connection, or the network failed.
@@ -290,7 +286,7 @@ impl Conn {
             flow = Flow::Abort(Why::Failed);
         }
         self.flight = Some(flight);
-        self.follow(flow, env.now);
+        self.follow(&flow, env.now);
     }
 
     /// Offers fresh input where it lies if nothing waits before it, so that nothing is copied in the
@@ -323,8 +319,8 @@ impl Conn {
         (flow, cx.input.used())
     }
 
-    fn follow(&mut self, flow: Flow, now: Time) {
-        match flow {
+    fn follow(&mut self, flow: &Flow, now: Time) {
+        match *flow {
             Flow::Continue | Flow::Become(_) => {}
             Flow::Yield => self.yielded = true,
             Flow::Finish(why) => {
@@ -345,3 +341,6 @@ fn cx<'a>(input: Input<'a>, out: &'a mut Out, deadline: &'a mut Time, env: &Env<
 
 // The goal is an idle connection of at most 96 bytes, its socket and its peer's address included.
 const _: () = assert!(size_of::<Conn>() <= 48);
+
+#[cfg(test)]
+mod tests;

@@ -79,8 +79,12 @@ fn serve_by_reactor(setup: Setup, control: Control) -> io::Result<()> {
     }
     let Setup { services, shared, grace, .. } = setup;
     let mut reactor = Reactor::new(net, House { services, shared, capacity, grace }, guard);
-    streams.into_iter().for_each(|(socket, service)| reactor.add_listener(socket, service));
-    datagrams.into_iter().for_each(|(socket, service)| reactor.add_datagrams(socket, service));
+    for (socket, service) in streams {
+        reactor.add_listener(socket, service);
+    }
+    for (socket, service) in datagrams {
+        reactor.add_datagrams(socket, service);
+    }
     reactor.run()
 }
 

@@ -76,7 +76,8 @@ impl<S> Slot<S> {
     /// Whether the connection could go on at once if it had another turn.
     pub(super) fn has_more_to_do(&self) -> bool {
         let can_write = self.writable && !self.conn.is_flushed();
-        let can_read = self.readable && self.conn.wants_input();
+        let lingers = matches!(self.conn.life(), Life::Lingering(_));
+        let can_read = self.readable && (lingers || self.conn.wants_input());
         let can_hear = self.unheard && self.can_be_fed();
         !self.is_dead() && (can_write || can_read || can_hear || self.conn.has_turn())
     }
@@ -93,7 +94,7 @@ impl<S> Slot<S> {
 
     /// Starts the session.
     pub(super) fn open<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
-        self.with_env(id, tools, |conn, env| conn.open(env));
+        self.with_env(id, tools, Conn::open);
         self.flush(tools, &[]);
         self.conclude(tools);
     }
@@ -106,7 +107,7 @@ impl<S> Slot<S> {
         }
         self.flush(tools, &[]);
         if self.conn.has_turn() {
-            self.with_env(id, tools, |conn, env| conn.go_on(env));
+            self.with_env(id, tools, Conn::go_on);
             self.flush(tools, &[]);
         }
         let mut share = limits::READ_PER_TURN;

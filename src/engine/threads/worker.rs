@@ -70,7 +70,7 @@ impl Worker {
 
     /// Serves the connection from its first to its last moment.
     pub(super) fn run(mut self) {
-        self.call(|conn, env| conn.open(env));
+        self.call(Conn::open);
         if let Some(member) = self.conn.member() {
             self.news = News::start(&self.hall.shared, &self.stream, member);
         }
@@ -78,7 +78,7 @@ impl Worker {
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
-                    self.call(|conn, env| conn.go_on(env));
+                    self.call(Conn::go_on);
                     self.flush(0);
                 }
                 Life::Open | Life::Lingering(_) => self.wait_for_input(),
