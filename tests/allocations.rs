@@ -1,7 +1,7 @@
 //! An echo costs no heap allocation: counted on the reactor's own thread, through real sockets.
 //!
 //! The only `unsafe` of the tests: an allocator cannot be written without it.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -101,7 +101,7 @@ fn input_left_because_the_output_was_full_is_offered_when_there_is_room() {
     let mut bench = Bench::new(session([], 1, limits::OUT_HIGH_MARK));
     bench.call(|conn, env| conn.input(b"ab", env));
     assert!(!bench.conn.wants_input() && !bench.conn.has_turn());
-    bench.call(|conn, env| conn.peer_done(env));
+    bench.call(Conn::peer_done);
     assert_eq!(bench.said(), "[input a]");
     assert!(bench.conn.has_turn());
     bench.call(Conn::go_on);

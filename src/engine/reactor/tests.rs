@@ -209,7 +209,7 @@ fn a_reply_to_bad_input_outlives_what_was_not_read() {
     let (mut reactor, sim) = reactor("modify");
     let wire = sim.connect(WIDE);
     reactor.settle_down();
-    sim.send(wire, &vec![b'x'; limits::LINGER_BYTES as usize / 2]);
+    sim.send(wire, &vec![b'x'; usize::from(limits::LINGER_KIB) * 1024 / 2]);
     reactor.settle_down();
     assert!(sim.text(wire).starts_with("error: a line may have"), "{}", sim.text(wire));
     {
@@ -226,7 +226,7 @@ fn a_reply_to_bad_input_outlives_what_was_not_read() {
 fn lingering_has_a_bound_in_bytes_too() {
     let (mut reactor, sim) = reactor("modify");
     let wire = sim.connect(WIDE);
-    sim.send(wire, &vec![b'x'; limits::LINGER_BYTES as usize * 2]);
+    sim.send(wire, &vec![b'x'; usize::from(limits::LINGER_KIB) * 1024 * 2]);
     reactor.settle_down();
     assert!(sim.world().wires[wire].closed);
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
@@ -17,7 +17,6 @@ use crate::limits;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
-use crate::time::Time;
 
 /// See the module.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub(super) struct Worker {
     /// The read time-out that the socket has now.
     timeout: Option<Duration>,
     told_to_drain: bool,
-    opened: Time,
+    opened: Instant,
     read: u64,
     written: u64,
 }
@@ -49,7 +48,6 @@ impl Worker {
         service: usize,
         conn: Conn,
     ) -> Self {
-        let opened = hall.now();
         Self {
             hall,
             id,
@@ -62,7 +60,7 @@ impl Worker {
             news: None,
             timeout: None,
             told_to_drain: false,
-            opened,
+            opened: Instant::now(),
             read: 0,
             written: 0,
         }
@@ -202,7 +200,7 @@ impl Worker {
         closing::tell(&Closed {
             service: self.hall.services.get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,
-            ms: self.hall.now().as_millis() - self.opened.as_millis(),
+            seconds: self.opened.elapsed().as_secs_f64(),
             read: self.read,
             written: self.written,
             why,
