@@ -42,18 +42,19 @@ mod tests;
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// The directory whose files are served.
+    /// The directory whose files are served; the current one by default.
     pub root: PathBuf,
-    /// The file that stands for its directory; none if empty.
+    /// The file that stands for its directory, `index.html` by default; none if empty.
     pub index: String,
-    /// Whether a directory without an index file is listed.
+    /// Whether a directory without an index file is listed, as by default.
     pub listing: bool,
-    /// Whether files are served whose names begin with a dot.
+    /// Whether files are served whose names begin with a dot; not by default.
     pub hidden: bool,
-    /// How long a request head may take from its first byte to its blank line.
+    /// How long a request head may take from its first byte to its blank line; 10 s by default.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
-    /// How long a connection may pause before a request, and within a request's body or a reply.
+    /// How long a connection may pause before a request, how long the body of one may take, and how long
+    /// a reader may take nothing of a reply; 75 s by default.
     #[serde(with = "duration")]
     pub keep_alive: Duration,
     /// The root, once it is open. Files that are not to be served although they lie below it, as the
@@ -185,6 +186,8 @@ impl State {
     }
 
     fn resume(&mut self, cx: &mut Cx<'_>) -> Flow {
+        // There is room in the output: the peer reads.
+        self.owed = 0;
         match self.work.as_deref_mut() {
             Some(Work::Listing(listing)) => {
                 if !listing.resume(cx) {
@@ -263,10 +266,10 @@ impl State {
         let mut work = self.work.take()?;
         let Work::Body(body, request) = &mut *work else { return None };
         match body.drop_from(&mut cx.input) {
-            Err(refusal) => {
-                let exchange = Exchange { keep: false, ..request.exchange };
-                reply::refuse(&refusal, exchange, cx);
-                Some(Flow::Finish(Why::BadInput))
+            Err(refusal) => Some(refuse_body(&refusal, request, Why::BadInput, cx)),
+            Ok(false) if self.ending == Some(Why::PeerDone) => {
+                let refusal = Refusal::bad("the body of the request is shorter than announced");
+                Some(refuse_body(&refusal, request, Why::PeerDone, cx))
             }
             Ok(false) => {
                 self.work = Some(work);
@@ -291,6 +294,7 @@ impl State {
     }
 
     fn answered(&mut self, keep: bool, cx: &mut Cx<'_>) -> Option<Flow> {
+        self.owed = 0;
         self.pause(cx);
         (!keep).then_some(Flow::Finish(Why::Complete))
     }
@@ -316,9 +320,8 @@ impl State {
                 Flow::Continue
             }
             Some(Work::Body(_, request)) => {
-                let exchange = Exchange { keep: false, ..request.exchange };
-                reply::refuse(&timeout("the body of the request has not come"), exchange, cx);
-                Flow::Finish(Why::TimedOut)
+                let refusal = timeout("the body of the request has not come");
+                refuse_body(&refusal, request, Why::TimedOut, cx)
             }
             None if self.has_begun => {
                 refuse(&timeout(NO_BLANK_LINE), rest, cx);
@@ -355,4 +358,10 @@ fn refuse(refusal: &Refusal, head: &[u8], cx: &mut Cx<'_>) -> Flow {
     let exchange = Exchange { head_only: head.starts_with(b"HEAD "), minor: 1, keep: false };
     reply::refuse(refusal, exchange, cx);
     Flow::Finish(Why::BadInput)
+}
+
+/// Refuses a request whose body is not as it should be, and closes.
+fn refuse_body(refusal: &Refusal, request: &Request, why: Why, cx: &mut Cx<'_>) -> Flow {
+    reply::refuse(refusal, Exchange { keep: false, ..request.exchange }, cx);
+    Flow::Finish(why)
 }

@@ -62,9 +62,9 @@ impl<'a> Fields<'a> {
     /// 400 where two readings are possible, 413 for a body that is too long, 501 for an unknown coding.
     pub(super) fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
         match (self.length, self.coding) {
-            (Some(_), Some(_)) => Err(Refusal::bad(
-                "a request has either Content-Length or Transfer-Encoding, never both",
-            )),
+            (Some(_), Some(_)) => {
+                Err(Refusal::bad("a request has either Content-Length or Transfer-Encoding, never both"))
+            }
             (None, Some(_)) if minor == 0 => Err(Refusal::bad("HTTP/1.0 knows no Transfer-Encoding")),
             (None, Some(coding)) => chunked(coding),
             (Some(length), None) if length > limits::HTTP_BODY => Err(body_too_long()),

@@ -100,7 +100,7 @@ impl Listing {
         false
     }
 
-    /// The page at once, with its length; the next slice of the directory is known to be empty.
+    /// The page at once, with its length: everything has been read.
     fn whole(&mut self, top: String, cx: &mut Cx<'_>) {
         let mut page = top;
         page.push_str(&self.rows(usize::MAX));

@@ -81,7 +81,13 @@ impl<'a> Head<'a> {
 }
 
 /// Answers with a line of text, and perhaps one more field.
-pub(super) fn text(status: Status, text: &str, extra: Option<(&str, &str)>, exchange: Exchange, cx: &mut Cx<'_>) {
+pub(super) fn text(
+    status: Status,
+    text: &str,
+    extra: Option<(&str, &str)>,
+    exchange: Exchange,
+    cx: &mut Cx<'_>,
+) {
     let body = format!("{} {}: {text}\n", status.0, status.1);
     let length = Length::Bytes(body.len() as u64);
     Head { extra, ..Head::new(status, TEXT, length) }.write(exchange, cx);

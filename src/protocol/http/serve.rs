@@ -71,7 +71,13 @@ fn at(options: &Arc<Options>, target: &Target, exchange: Exchange, cx: &mut Cx<'
     }
 }
 
-fn directory(options: &Arc<Options>, target: &Target, dir: &Dir, exchange: Exchange, cx: &mut Cx<'_>) -> Answer {
+fn directory(
+    options: &Arc<Options>,
+    target: &Target,
+    dir: &Dir,
+    exchange: Exchange,
+    cx: &mut Cx<'_>,
+) -> Answer {
     if !options.index.is_empty() {
         let index = target.path().join(&options.index);
         match options.opened()?.find(&index).map_err(Refusal::from) {
