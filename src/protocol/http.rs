@@ -1,7 +1,7 @@
 //! HTTP/1.1 and HTTP/1.0 (RFC 9110, RFC 9112): the files of one directory, and listings of it.
 //!
-//! A request is found ([`head`]), taken apart ([`request`], [`fields`], [`target`]), its body is dropped
-//! ([`body`]), and it is answered ([`serve`], [`listing`]) before the next one is looked at. Where a
+//! A request is found (`head`), taken apart (`request`, `fields`, `target`), its body is dropped
+//! (`body`), and it is answered (`serve`, `listing`) before the next one is looked at. Where a
 //! request could be read in two ways it is refused and the connection closes, so that nothing behind
 //! it is ever taken for a request.
 
