@@ -20,3 +20,20 @@ pub struct Setup {
     /// The process's limit on open descriptors.
     pub descriptors: u64,
 }
+
+/// The engines there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// One thread, one poll, every socket.
+    Reactor,
+    /// A thread per connection.
+    Threads,
+}
+
+/// Serves until it is told to stop (SIGINT, SIGTERM, Esc).
+///
+/// # Errors
+/// What keeps the engine from running at all; what happens to one connection is not among it.
+pub fn serve(_engine: Engine, _setup: Setup) -> std::io::Result<()> {
+    Ok(())
+}
