@@ -16,16 +16,16 @@ use crate::engine::Engine;
 
 const EXAMPLES: &str = "\
 Examples:
-  switchboard                                     every service, for this machine only
-  switchboard --only http --root site             a web server for the directory `site`
-  switchboard --bind 0.0.0.0 --without discard    for a whole class
-  switchboard --port echo=0 --ports-file ports    any free port, told to a script
-  switchboard --set modify.mode=reverse           \"Hello\" -> \"olleH\"
-  switchboard --set shout.protocol=modify --set shout.mode=upper --port shout=8889
-                                                  a second service of the same protocol
+  switchboard                                   all, for this machine only
+  switchboard --only http --root site           a web server for a directory
+  switchboard --bind 0.0.0.0 --without discard  for a whole class
+  switchboard --port echo=0 --ports-file ports  any free port, told to a script
+  switchboard --set modify.mode=reverse         \"Hello\" -> \"olleH\"
+  switchboard --set shout.protocol=modify --set shout.mode=upper \\
+              --port shout=8889                 a second service of a protocol
 
-Every flag can be set in the environment (--bind as SWITCHBOARD_BIND) and most in a file (--config).
-A flag wins over the environment, the environment over the file.";
+Every flag can be set in the environment (--bind: SWITCHBOARD_BIND), and most
+in a file (--config). A flag wins over the environment, which wins over the file.";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -62,7 +62,8 @@ pub enum Command {
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     /// Listen on this address instead of the loopback addresses; may be repeated.
-    /// `*` is both 0.0.0.0 and ::, open to the network [e.g. --bind 0.0.0.0]
+    /// `*` is both 0.0.0.0 and ::, open to the network
+    /// [e.g. --bind 0.0.0.0]
     #[arg(long, env = "SWITCHBOARD_BIND", value_name = "ADDR", value_delimiter = ',', hide_env = true)]
     #[arg(help_heading = "Where")]
     pub bind: Vec<String>,
@@ -104,7 +105,8 @@ pub struct ServeArgs {
     #[arg(hide_env = true, help_heading = "What")]
     pub set: Vec<OptionOf>,
 
-    /// The directory that http serves; the current one unless set [e.g. --root ~/site]
+    /// The directory that http serves; the current one unless set
+    /// [e.g. --root ~/site]
     #[arg(long, env = "SWITCHBOARD_ROOT", value_name = "DIR", hide_env = true, help_heading = "What")]
     pub root: Option<PathBuf>,
 
@@ -113,7 +115,9 @@ pub struct ServeArgs {
     pub config: Option<PathBuf>,
 
     /// What moves the bytes: one thread for all, or one per connection [default: reactor]
-    #[arg(long, env = "SWITCHBOARD_ENGINE", value_name = "ENGINE", hide_env = true, help_heading = "How")]
+    /// [e.g. --engine threads]
+    #[arg(long, env = "SWITCHBOARD_ENGINE", value_name = "reactor|threads", hide_env = true)]
+    #[arg(hide_possible_values = true, help_heading = "How")]
     pub engine: Option<EngineName>,
 
     /// How long a stop waits for what is being sent [default: 5s] [e.g. --grace 500ms]
@@ -132,14 +136,9 @@ pub struct ServeArgs {
     #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
 
-    /// How log lines look on stderr [default: text]
-    #[arg(
-        long,
-        env = "SWITCHBOARD_LOG_FORMAT",
-        value_name = "FORMAT",
-        hide_env = true,
-        help_heading = "How"
-    )]
+    /// How log lines on stderr look [default: text] [e.g. --log-format json]
+    #[arg(long, env = "SWITCHBOARD_LOG_FORMAT", value_name = "text|json", hide_env = true)]
+    #[arg(hide_possible_values = true, help_heading = "How")]
     pub log_format: Option<LogFormat>,
 
     /// The identifiers of the arguments that the environment gave.

@@ -1,7 +1,5 @@
 //! Puts the layers together: the table of protocols, the file, the environment and the flags.
 
-use std::path::Path;
-
 use toml::Value;
 
 use super::draft::{Draft, is_known_option};
@@ -60,7 +58,7 @@ fn drafts(args: &ServeArgs, file: &ConfigFile) -> Result<Vec<Draft>, Error> {
     }
     for draft in &mut drafts {
         if draft.row()?.name == "http" {
-            add_root(draft, args, file);
+            add_root(draft, args, file)?;
         }
     }
     Ok(drafts)
@@ -68,21 +66,18 @@ fn drafts(args: &ServeArgs, file: &ConfigFile) -> Result<Vec<Draft>, Error> {
 
 /// The file's `root` is weaker than what the file says of the service; `--root` is stronger than the
 /// file and weaker than `--set`.
-fn add_root(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) {
+fn add_root(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Result<(), Error> {
     if let Some(root) = &args.root {
+        let origin = args.origin("root");
+        let path = root.to_str().ok_or_else(|| Error::at(&origin, "the path is not UTF-8"))?;
         let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
         let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
-        draft
-            .settings
-            .insert(at, Setting { key: "root".to_owned(), value: path(root), origin: args.origin("root") });
+        draft.settings.insert(at, Setting { key: "root".to_owned(), value: path.into(), origin });
     }
     if let Some(root) = &file.root {
         draft.settings.insert(0, root.clone());
     }
-}
-
-fn path(path: &Path) -> Value {
-    Value::String(path.to_string_lossy().into_owned())
+    Ok(())
 }
 
 fn named<'a>(drafts: &'a mut Vec<Draft>, name: &str, origin: &Origin) -> Result<&'a mut Draft, Error> {

@@ -44,6 +44,11 @@ impl Draft {
         path_error(&setting.origin, &format!("{}.{}", self.name, setting.key), message)
     }
 
+    /// An error of the service as a whole: `switchboard.toml:5: service.shout: ...`.
+    pub(super) fn own_error(&self, message: &str) -> Error {
+        path_error(&self.origin, &self.name, message)
+    }
+
     /// The protocol: the one set, else that of the same name.
     ///
     /// # Errors
@@ -59,11 +64,8 @@ impl Draft {
         let known = || TABLE.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
         Row::find(name).ok_or_else(|| match set {
             Some(setting) => self.error(setting, &format!("no protocol \"{name}\"; there are {}", known())),
-            None => path_error(
-                &self.origin,
-                &self.name,
-                &format!("no such service; a new one needs {name}.protocol (one of {})", known()),
-            ),
+            None => self
+                .own_error(&format!("no such service; a new one needs {name}.protocol (one of {})", known())),
         })
     }
 
@@ -90,8 +92,7 @@ impl Draft {
             let value = accept(kind, setting).map_err(|message| self.refuse(setting, &message))?;
             table.insert(setting.key.clone(), value);
         }
-        Options::parse(kind, table)
-            .map_err(|error| path_error(&self.origin, &self.name, &explain(error.message(), &[])))
+        Options::parse(kind, table).map_err(|error| self.own_error(&explain(error.message(), &[])))
     }
 
     fn refuse(&self, setting: &Setting, message: &str) -> Error {
@@ -109,8 +110,8 @@ pub(super) fn is_known_option(setting: &Setting) -> bool {
     TABLE.iter().any(knows)
 }
 
-/// The value that the protocol takes: the one given; or, from a flag, the text as it was typed, so that
-/// a name may be `42`. Alone, so that a complaint is about this setting.
+/// The value that the protocol takes: the one given; or, from a flag, the same as a string, so that a
+/// name may be `42` without quotes. It is tried alone, so that a complaint is about this setting.
 fn accept(kind: Kind, setting: &Setting) -> Result<Value, String> {
     let fits = |value: &Value| {
         let table = Table::from_iter([(setting.key.clone(), value.clone())]);
@@ -120,9 +121,9 @@ fn accept(kind: Kind, setting: &Setting) -> Result<Value, String> {
         Ok(()) => return Ok(setting.value.clone()),
         Err(complaint) => complaint,
     };
-    let typed = Value::String(setting.value.to_string());
-    let from_flag = matches!(setting.origin, Origin::Argument(_)) && !setting.value.is_str();
-    if from_flag && fits(&typed).is_ok() { Ok(typed) } else { Err(complaint) }
+    let string = Value::String(setting.value.to_string());
+    let may_be_one = matches!(setting.origin, Origin::Argument(_)) && !setting.value.is_str();
+    if may_be_one && fits(&string).is_ok() { Ok(string) } else { Err(complaint) }
 }
 
 /// `switchboard.toml:7: service.echo: ...`, or `--set echo: ...`.

@@ -19,7 +19,12 @@ pub(super) fn explain(message: &str, shared: &[&str]) -> String {
         let known: Vec<&str> = quoted.collect();
         return format!("\"{bad}\" is none of {}", known.join(", "));
     }
-    first.replace('`', "").replace("invalid type: ", "wrong type: ")
+    let plain = first.replace('`', "").replace("invalid type: ", "wrong type: ");
+    let whole = ["usize", "u64", "u32", "u16", "u8"].map(|name| format!("expected {name}"));
+    match whole.iter().find_map(|ending| plain.strip_suffix(ending.as_str())) {
+        Some(start) => format!("{start}expected a whole number"),
+        None => plain,
+    }
 }
 
 #[cfg(test)]
@@ -28,6 +33,8 @@ mod tests {
 
     #[test]
     fn complaints_are_plain() {
+        let number = explain("invalid value: integer `-1`, expected usize", &[]);
+        assert_eq!(number, "invalid value: integer -1, expected a whole number");
         let unknown = "unknown field `modee`, expected one of `mode`, `name`";
         assert_eq!(explain(unknown, &["port"]), "unknown key \"modee\"; it knows mode, name, port");
         assert_eq!(

@@ -104,8 +104,7 @@ fn port(draft: &Draft, row: &Row, common: &Common, needed: bool) -> Result<Optio
         return Ok(None);
     }
     if draft.name != row.name {
-        let missing = format!("{}: it needs a port, or listen", draft.name);
-        return Err(Error::at(&draft.origin, missing));
+        return Err(draft.own_error("it needs a port, or listen"));
     }
     Ok(Some(match (&common.well_known, well_known(row.name)) {
         (Some(origin), Some(port)) => (port, origin.clone()),
