@@ -128,6 +128,10 @@ impl Bound {
             ours.and_then(|listener| services.get(listener.service)).map(|service| service.name.as_str());
         let reason = reason::reason(failure, ours);
         let refused = Refused { service: place.service, reason };
+        if reason::is_missing(&failure.error) {
+            // Only an address that was named can be missing, and it is missing for every service.
+            return Err(Error(refused.to_string(services)));
+        }
         if place.origin != Origin::Default {
             return Err(Error(format!("{}: {}", place.origin, refused.to_string(services))));
         }
@@ -193,7 +197,7 @@ fn bind_port(hosts: &[Host], mut port: u16, tcp: bool, udp: bool) -> Result<Sock
                     sockets.push((make(address), socket));
                 }
                 Err(error) if host.optional && reason::is_missing(&error) => {
-                    debug!("{wanted} is left out: {error}");
+                    debug!("{} {wanted} is left out: {error}", wanted.transport());
                 }
                 Err(error) => return Err(Failure { address: wanted, error }),
             }

@@ -14,7 +14,7 @@ use crate::service::{Listener, Service};
 pub fn clear(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => std::fs::remove_file(path),
-        Ok(_) => Err(io::Error::other("it is there and no regular file")),
+        Ok(_) => Err(io::Error::other("it is no regular file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }

@@ -23,7 +23,7 @@ pub enum Failure {
     #[error(transparent)]
     Bind(#[from] bind::Error),
     /// The ports file could not be written.
-    #[error("{0}: {1}")]
+    #[error("ports file {0}: {1}")]
     PortsFile(String, std::io::Error),
     /// The engine could not run.
     #[error("{0}")]
@@ -73,15 +73,14 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let bound = bind::bind(&plan.services, &plan.places)?;
     // Removed on the way out, whichever way that is.
     let _files = SocketFiles::of(&bound.listeners);
-
-    let screen = Screen::of(&std::io::stdout());
-    let start =
-        Start { services: &plan.services, bound: &bound, descriptors, keys: std::io::stdin().is_terminal() };
-    print(&start.text(&screen));
     if let Some(path) = &plan.ports_file {
         ports_file::write(path, &plan.services, &bound.listeners)
             .map_err(|error| ports_failure(path, error))?;
     }
+    let keys = std::io::stdin().is_terminal();
+    let start = Start { services: &plan.services, bound: &bound, descriptors, keys };
+    print(&start.text(&Screen::of(&std::io::stdout())));
+
     let shared = Shared::new(Show::stdout());
     if let Some(address) = start.web_address() {
         shared.set_web_address(address);

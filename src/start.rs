@@ -81,7 +81,7 @@ impl Start<'_> {
     pub fn text(&self, screen: &Screen) -> String {
         let mut text = String::new();
         let title = format!("switchboard {}", env!("CARGO_PKG_VERSION"));
-        let _ = writeln!(text, "{} {}\n", Style::Name.paint(&title, screen), self.whereabouts());
+        let _ = writeln!(text, "{}{}\n", Style::Name.paint(&title, screen), self.whereabouts());
         text.push_str(&table::render(Layout::ALL.map(|layout| self.rows(layout)), "  ", screen));
         text.push('\n');
         if let Some(note) = self.open_note() {
@@ -103,7 +103,7 @@ impl Start<'_> {
         })
     }
 
-    /// `on 127.0.0.1 and ::1`.
+    /// ` on 127.0.0.1 and ::1`.
     fn whereabouts(&self) -> String {
         let mut ips: Vec<String> = Vec::new();
         for ip in self.ips() {
@@ -114,8 +114,8 @@ impl Start<'_> {
         }
         match ips.split_last() {
             None => String::new(),
-            Some((only, [])) => format!("on {only}"),
-            Some((last, rest)) => format!("on {} and {last}", rest.join(", ")),
+            Some((only, [])) => format!(" on {only}"),
+            Some((last, rest)) => format!(" on {} and {last}", rest.join(", ")),
         }
     }
 

@@ -157,3 +157,16 @@ fn defaults(file: &ConfigFile) -> Result<Vec<Setting>, Error> {
         }
     }
 }
+
+/// The value of a key that would count.
+#[cfg(test)]
+pub(super) fn strongest(
+    args: &ServeArgs,
+    file: &ConfigFile,
+    service: &str,
+    key: &str,
+) -> Result<Option<Value>, Error> {
+    let drafts = drafts(args, file)?;
+    let draft = drafts.iter().find(|draft| draft.name == service);
+    Ok(draft.and_then(|draft| draft.get(key)).map(|setting| setting.value.clone()))
+}
