@@ -1,6 +1,7 @@
 //! The engines: each moves bytes and time, and none knows a protocol.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::service::{Listener, Service};
@@ -19,6 +20,9 @@ pub struct Setup {
     pub grace: Duration,
     /// The process's limit on open descriptors.
     pub descriptors: u64,
+    /// Set by a SIGINT or SIGTERM, from before anybody was told that the program is ready. An engine
+    /// looks at it once, as soon as it handles these signals itself: one may have come before that.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// The engines there are.

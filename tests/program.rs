@@ -1,5 +1,9 @@
 //! The program as scripts see it: what it prints, and its exit codes.
 
+// The helpers below belong to the tests as much as the tests do.
+#![allow(clippy::unwrap_used)]
+
+use std::io::BufRead;
 use std::process::Output;
 
 use assert_cmd::Command;
@@ -102,4 +106,30 @@ fn a_taken_port_that_was_named_is_exit_code_1() {
     let said = stderr(&output);
     assert!(said.starts_with(&format!("error: --port: service echo: port {port} (127.0.0.1) is ")), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn the_ports_file_is_whole_and_socket_files_do_not_outlive_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, socket) = (dir.path().join("ports"), dir.path().join("socket"));
+    std::fs::write(&ports, "left over\n").unwrap();
+    let listen = format!("echo.listen=unix:{}", socket.display());
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_switchboard"))
+        .args(["--only", "echo", "--port", "echo=0", "--set", &listen, "--ports-file"])
+        .arg(&ports)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut table = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(table.any(|line| line.unwrap() == "Ctrl-C stops it"), "the table comes after the file");
+    let text = std::fs::read_to_string(&ports).unwrap();
+    // The engine may have ended by itself; then there is nothing to end.
+    let pid = rustix::process::Pid::from_child(&child);
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    assert!(child.wait().unwrap().success());
+
+    assert!(text.starts_with("echo tcp 127.0.0.1:") && text.ends_with('\n'), "{text}");
+    assert!(text.contains(&format!("echo unix {}\n", socket.display())), "{text}");
+    assert!(!socket.exists());
 }
