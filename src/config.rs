@@ -62,18 +62,18 @@ impl Plan {
             engine: args.engine.or(file.engine).unwrap_or_default().into(),
             grace: args.grace.or(file.grace).unwrap_or(GRACE),
             ports_file: args.ports_file.clone().or(file.ports_file),
-            log_level: log_level(args),
+            log_level: log_level(args).or(file.log_level).unwrap_or(LevelFilter::Info),
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
         })
     }
 }
 
-fn log_level(args: &ServeArgs) -> LevelFilter {
+fn log_level(args: &ServeArgs) -> Option<LevelFilter> {
     match (args.quiet, args.verbose) {
-        (true, _) => LevelFilter::Warn,
-        (false, 0) => LevelFilter::Info,
-        (false, 1) => LevelFilter::Debug,
-        (false, _) => LevelFilter::Trace,
+        (true, _) => Some(LevelFilter::Warn),
+        (false, 0) => None,
+        (false, 1) => Some(LevelFilter::Debug),
+        (false, _) => Some(LevelFilter::Trace),
     }
 }
 

@@ -48,12 +48,18 @@ fn drafts(args: &ServeArgs, file: &ConfigFile) -> Result<Vec<Draft>, Error> {
     }
     for given in &args.port {
         let origin = args.origin("port");
-        let setting = Setting { key: "port".to_owned(), value: i64::from(given.port).into(), origin };
+        let setting =
+            Setting { key: "port".to_owned(), value: i64::from(given.port).into(), typed: None, origin };
         named(&mut drafts, &given.service, &args.origin("port"))?.settings.push(setting);
     }
     for given in &args.set {
         let origin = args.origin("set");
-        let setting = Setting { key: given.key.clone(), value: value(&given.value), origin };
+        let setting = Setting {
+            key: given.key.clone(),
+            value: value(&given.value),
+            typed: Some(given.value.clone()),
+            origin,
+        };
         named(&mut drafts, &given.service, &args.origin("set"))?.settings.push(setting);
     }
     for draft in &mut drafts {
@@ -72,7 +78,9 @@ fn add_root(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Result<()
         let path = root.to_str().ok_or_else(|| Error::at(&origin, "the path is not UTF-8"))?;
         let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
         let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
-        draft.settings.insert(at, Setting { key: "root".to_owned(), value: path.into(), origin });
+        draft
+            .settings
+            .insert(at, Setting { key: "root".to_owned(), value: path.into(), typed: None, origin });
     }
     if let Some(root) = &file.root {
         draft.settings.insert(0, root.clone());

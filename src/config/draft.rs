@@ -110,8 +110,8 @@ pub(super) fn is_known_option(setting: &Setting) -> bool {
     TABLE.iter().any(knows)
 }
 
-/// The value that the protocol takes: the one given; or, from a flag, the same as a string, so that a
-/// name may be `42` without quotes. It is tried alone, so that a complaint is about this setting.
+/// The value that the protocol takes: the one given; or, from a flag, what was typed, so that a name may
+/// be `42` without quotes. It is tried alone, so that a complaint is about this setting.
 fn accept(kind: Kind, setting: &Setting) -> Result<Value, String> {
     let fits = |value: &Value| {
         let table = Table::from_iter([(setting.key.clone(), value.clone())]);
@@ -121,9 +121,8 @@ fn accept(kind: Kind, setting: &Setting) -> Result<Value, String> {
         Ok(()) => return Ok(setting.value.clone()),
         Err(complaint) => complaint,
     };
-    let string = Value::String(setting.value.to_string());
-    let may_be_one = matches!(setting.origin, Origin::Argument(_)) && !setting.value.is_str();
-    if may_be_one && fits(&string).is_ok() { Ok(string) } else { Err(complaint) }
+    let typed = setting.typed.as_ref().map(|text| Value::String(text.clone()));
+    typed.filter(|text| fits(text).is_ok()).ok_or(complaint)
 }
 
 /// `switchboard.toml:7: service.echo: ...`, or `--set echo: ...`.

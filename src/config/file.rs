@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use log::LevelFilter;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::{Spanned, Value};
 
 use super::explain::explain;
@@ -19,6 +20,8 @@ type Table = BTreeMap<Spanned<String>, Value>;
 pub(super) struct Setting {
     pub(super) key: String,
     pub(super) value: Value,
+    /// What was typed, where it may mean a string without quotes as well.
+    pub(super) typed: Option<String>,
     pub(super) origin: Origin,
 }
 
@@ -28,6 +31,7 @@ pub(super) struct ConfigFile {
     pub(super) engine: Option<EngineName>,
     pub(super) grace: Option<Duration>,
     pub(super) log_format: Option<LogFormat>,
+    pub(super) log_level: Option<LevelFilter>,
     pub(super) ports_file: Option<PathBuf>,
     pub(super) well_known: Option<Origin>,
     /// The directory of http services; a [`Setting`] of all of them.
@@ -63,6 +67,8 @@ struct Raw {
     #[serde(deserialize_with = "some_duration")]
     grace: Option<Duration>,
     log_format: Option<LogFormat>,
+    #[serde(deserialize_with = "some_level")]
+    log_level: Option<LevelFilter>,
     ports_file: Option<PathBuf>,
     well_known: Option<Spanned<bool>>,
     root: Option<Spanned<Value>>,
@@ -74,6 +80,12 @@ struct Raw {
 
 fn some_duration<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Duration>, D::Error> {
     duration::deserialize(source).map(Some)
+}
+
+fn some_level<'de, D: Deserializer<'de>>(source: D) -> Result<Option<LevelFilter>, D::Error> {
+    let name = String::deserialize(source)?;
+    let unknown = || D::Error::custom(format!("{name:?} is none of off, error, warn, info, debug, trace"));
+    name.parse().map(Some).map_err(|_| unknown())
 }
 
 impl ConfigFile {
@@ -102,12 +114,14 @@ impl ConfigFile {
             engine: raw.engine,
             grace: raw.grace,
             log_format: raw.log_format,
+            log_level: raw.log_level,
             ports_file: raw.ports_file,
             well_known: raw.well_known.filter(|on| *on.get_ref()).map(|on| lines.origin(on.span().start)),
             root: raw.root.map(|value| Setting {
                 key: "root".to_owned(),
                 origin: lines.origin(value.span().start),
                 value: value.into_inner(),
+                typed: None,
             }),
             only: raw.only.map(|names| lines.names(names)),
             without: raw.without.map(|names| lines.names(names)),
@@ -134,6 +148,7 @@ impl Lines<'_> {
             origin: self.origin(key.span().start),
             key: key.into_inner(),
             value,
+            typed: None,
         };
         table.into_iter().map(setting).collect()
     }

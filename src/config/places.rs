@@ -43,7 +43,16 @@ pub(super) fn hosts(words: &[String]) -> Result<Vec<Host>, String> {
             word => hosts.push(Host { ip: address(word)?, optional: false }),
         }
     }
-    Ok(hosts)
+    // What every address of a family covers already would be in its own way.
+    let every: Vec<IpAddr> = hosts.iter().map(|host| host.ip).filter(IpAddr::is_unspecified).collect();
+    let covered = |ip: IpAddr| !every.contains(&ip) && every.iter().any(|any| any.is_ipv4() == ip.is_ipv4());
+    let mut kept: Vec<Host> = Vec::new();
+    for host in hosts {
+        if !covered(host.ip) && kept.iter().all(|other| other.ip != host.ip) {
+            kept.push(host);
+        }
+    }
+    Ok(kept)
 }
 
 fn address(word: &str) -> Result<IpAddr, String> {

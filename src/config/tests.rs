@@ -93,6 +93,7 @@ fn set_takes_toml_or_plain_text() {
     assert_eq!(name("Ali"), "Ali");
     assert_eq!(name("\"a\\tb\""), "a\tb");
     assert_eq!(name("42"), "42", "no quotes are needed to be called 42");
+    assert_eq!(name("1.50 # or so"), "1.50 # or so");
     assert_eq!(name("Ali, Veli = 2"), "Ali, Veli = 2");
 }
 
@@ -169,6 +170,7 @@ fn mistakes_are_said_in_one_line_with_their_place() {
         ("only = [\"ecko\"]", "f.toml:1: no service \"ecko\"; there are http, modify"),
         ("\n\ngracee = \"1s\"", "f.toml:3: unknown key \"gracee\"; it knows engine, grace, "),
         ("engine = \"steam\"", "f.toml:1: \"steam\" is none of reactor, threads"),
+        ("log_level = \"loud\"", "f.toml:1: \"loud\" is none of off, error, warn, info, debug, trace"),
         ("x = = 1", "f.toml:1: "),
     ];
     for (file, expected) in cases {
@@ -191,6 +193,26 @@ fn mistakes_of_flags_name_the_flag() {
         let said = plan(arguments, "").unwrap_err();
         assert!(said.starts_with(expected), "{arguments:?} says {said:?}");
     }
+}
+
+#[test]
+fn no_address_is_bound_twice() {
+    let bind = |words: &[&str]| {
+        let arguments: Vec<&str> = words.iter().flat_map(|word| ["--bind", word]).collect();
+        hosts(&plan(&arguments, "").unwrap(), "echo")
+    };
+    assert_eq!(bind(&["localhost", "127.0.0.1"]), ["127.0.0.1", "::1"]);
+    assert_eq!(bind(&["127.0.0.1", "0.0.0.0", "::1"]), ["0.0.0.0", "::1"]);
+    assert_eq!(bind(&["*", "[::1]"]), ["0.0.0.0", "::"]);
+}
+
+#[test]
+fn the_log_is_as_loud_as_flags_and_file_say() {
+    let level = |arguments: &[&str], file: &str| plan(arguments, file).unwrap().log_level;
+    assert_eq!(level(&[], ""), LevelFilter::Info);
+    assert_eq!(level(&["-q"], ""), LevelFilter::Warn);
+    assert_eq!(level(&["-vv"], "log_level = \"error\""), LevelFilter::Trace);
+    assert_eq!(level(&[], "log_level = \"debug\""), LevelFilter::Debug);
 }
 
 #[test]
