@@ -4,8 +4,10 @@
 //! many were is said as soon as it takes lines again. Nothing that a peer sent can forge a line: every
 //! line is bounded, and has no control characters but its own line feed.
 
+use std::fmt::Arguments;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
@@ -24,6 +26,8 @@ struct Logger {
     level: LevelFilter,
     format: LogFormat,
     text: SimpleLogger,
+    /// Whether a line can be written without waiting.
+    ready: fn() -> bool,
     dropped: AtomicU64,
 }
 
@@ -32,9 +36,8 @@ struct Logger {
 /// # Errors
 /// It has been started already.
 pub fn start(level: LevelFilter, format: LogFormat) -> Result<(), SetLoggerError> {
-    let text = SimpleLogger::new().with_level(LevelFilter::Trace).with_utc_timestamps();
     log::set_max_level(level);
-    log::set_boxed_logger(Box::new(Logger { level, format, text, dropped: AtomicU64::new(0) }))
+    log::set_boxed_logger(Box::new(Logger::new(level, format, || takes_output(std::io::stderr().as_fd()))))
 }
 
 impl Log for Logger {
@@ -44,51 +47,95 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        if !takes_output(std::io::stderr().as_fd()) {
+        if self.enabled(record.metadata()) && !(self.catch_up() && self.write(record)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
         }
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            self.say_dropped(dropped);
-            if !takes_output(std::io::stderr().as_fd()) {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-        }
-        self.write(record);
     }
 
     fn flush(&self) {}
 }
 
 impl Logger {
-    fn say_dropped(&self, count: u64) {
-        self.write(
+    fn new(level: LevelFilter, format: LogFormat, ready: fn() -> bool) -> Self {
+        let text = SimpleLogger::new().with_level(LevelFilter::Trace).with_utc_timestamps();
+        Self { level, format, text, ready, dropped: AtomicU64::new(0) }
+    }
+
+    /// Says how many lines were dropped, if any were; false if that has to wait.
+    fn catch_up(&self) -> bool {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped == 0 {
+            return true;
+        }
+        let said = self.write(
             &Record::builder()
                 .level(Level::Warn)
                 .target(module_path!())
-                .args(format_args!("{count} lines of the log were dropped: nobody read them"))
+                .args(format_args!("{dropped} lines of the log were dropped: stderr did not take them"))
                 .build(),
         );
+        if !said {
+            self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
+        said
     }
 
-    fn write(&self, record: &Record<'_>) {
+    /// Writes a line; false if stderr does not take it.
+    fn write(&self, record: &Record<'_>) -> bool {
+        if !(self.ready)() {
+            return false;
+        }
         match self.format {
             LogFormat::Text => {
                 let message = line::text(record);
-                let mut bounded = Record::builder();
-                bounded.metadata(record.metadata().clone());
-                self.text.log(&bounded.args(format_args!("{message}")).build());
+                // simple_logger panics where stderr fails, and a full disk must not end the daemon.
+                let write = || self.write_text(record.metadata(), format_args!("{message}"));
+                catch_unwind(AssertUnwindSafe(write)).is_ok()
             }
             LogFormat::Json => {
                 let line = line::json(record, jiff::Timestamp::now());
-                // A log that cannot be written has nobody to be told to.
-                let _ = std::io::stderr().lock().write_all(line.as_bytes());
+                std::io::stderr().lock().write_all(line.as_bytes()).is_ok()
             }
         }
+    }
+
+    fn write_text(&self, metadata: &Metadata<'_>, message: Arguments<'_>) {
+        self.text.log(&Record::builder().metadata(metadata.clone()).args(message).build());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    fn log(logger: &Logger, target: &str, level: Level) {
+        logger.log(&Record::builder().level(level).target(target).args(format_args!("a line")).build());
+    }
+
+    #[test]
+    fn lines_that_nobody_takes_are_counted_until_that_can_be_said() {
+        static READY: AtomicBool = AtomicBool::new(false);
+        let logger = Logger::new(LevelFilter::Info, LogFormat::Json, || READY.load(Ordering::Relaxed));
+        let dropped = || logger.dropped.load(Ordering::Relaxed);
+        log(&logger, "switchboard::test", Level::Info);
+        log(&logger, "switchboard::test", Level::Debug);
+        assert_eq!(dropped(), 1, "what is not logged is not dropped");
+        log(&logger, "switchboard::test", Level::Info);
+        assert_eq!(dropped(), 2);
+        READY.store(true, Ordering::Relaxed);
+        log(&logger, "switchboard::test", Level::Info);
+        assert_eq!(dropped(), 0);
+    }
+
+    #[test]
+    fn other_crates_are_heard_when_something_is_wrong() {
+        let logger = Logger::new(LevelFilter::Trace, LogFormat::Text, || true);
+        let enabled =
+            |target, level| logger.enabled(&Metadata::builder().target(target).level(level).build());
+        assert!(enabled("switchboard::bind", Level::Trace));
+        assert!(!enabled("mio::poll", Level::Info));
+        assert!(enabled("mio::poll", Level::Warn));
     }
 }
