@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use switchboard::engine::control::Control;
 use switchboard::engine::{Engine, Setup, serve};
 use switchboard::protocol::{Options, Row};
 use switchboard::service::{Address, Listener, Service};
@@ -66,6 +67,7 @@ fn start(protocol: &str) -> SocketAddr {
         shared: Arc::new(Shared::new(Show::stdout())),
         grace: Duration::ZERO,
         descriptors: 1000,
+        control: Control::new().unwrap(),
     };
     std::thread::spawn(move || {
         IS_REACTOR.set(true);

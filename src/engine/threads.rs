@@ -82,12 +82,12 @@ struct Door {
 }
 
 /// Serves until the operator stops it.
-pub(super) fn serve(setup: Setup, mut control: Control) -> io::Result<()> {
+pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let mut poll = Poll::new()?;
-    control.register(poll.registry(), CONTROL)?;
     let waker = Waker::new(poll.registry(), ROOM_AGAIN)?;
     let (capacity, udp_ports, grace) = (setup.capacity(), setup.udp_ports(), setup.grace);
-    let Setup { services, listeners, shared, .. } = setup;
+    let Setup { services, listeners, shared, mut control, .. } = setup;
+    control.register(poll.registry(), CONTROL)?;
     let hall = Arc::new(Hall {
         services,
         shared,

@@ -377,9 +377,8 @@ proptest! {
                 }
                 _ => reactor.settle_down(),
             }
-            for wire in 0..4 {
-                let outbox = &sim.world().wires[wire].outbox;
-                prop_assert!(sent[wire].is_empty() || sent[wire].starts_with(outbox));
+            for (wire, sent) in sim.world().wires.iter().zip(&sent) {
+                prop_assert!(sent.is_empty() || sent.starts_with(&wire.outbox));
             }
         }
         for wire in 0..4 {
@@ -389,10 +388,9 @@ proptest! {
             sim.make_room(wires[wire], WIDE / 2);
         }
         reactor.settle_down();
-        for wire in 0..4 {
-            let world = sim.world();
-            prop_assert!(world.wires[wire].closed);
-            prop_assert!(sent[wire].is_empty() || world.wires[wire].outbox == sent[wire]);
+        for (wire, sent) in sim.world().wires.iter().zip(sent) {
+            prop_assert!(wire.closed);
+            prop_assert!(sent.is_empty() || wire.outbox == sent);
         }
         prop_assert_eq!(reactor.slots.len(), 0);
     }
