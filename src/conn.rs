@@ -3,6 +3,8 @@
 //! An engine tells a [`Conn`] what happened (bytes, the end of them, time, room to write), writes what
 //! then stands in [`Conn::out`], and looks at [`Conn::life`]. Every engine drives the same code.
 
+use bitflags::bitflags;
+
 use crate::input::Input;
 use crate::limits;
 use crate::out::Out;
@@ -45,14 +47,12 @@ impl Pool {
         self.free.pop().unwrap_or_default()
     }
 
-    fn give(&mut self, mut flight: Box<Flight>) {
-        if self.free.len() >= limits::POOL_BOXES {
-            return;
+    /// Takes back a flight in which nothing waits; one that has grown large is not kept.
+    fn give(&mut self, flight: Box<Flight>) {
+        let is_small = flight.out.capacity().max(flight.input.capacity()) <= limits::POOL_CAPACITY;
+        if is_small && self.free.len() < limits::POOL_BOXES {
+            self.free.push(flight);
         }
-        flight.out.reset();
-        flight.input.clear();
-        flight.input.shrink_to(limits::POOL_CAPACITY);
-        self.free.push(flight);
     }
 }
 
@@ -82,14 +82,24 @@ enum Event {
     Drain,
 }
 
-/// The end of the peer's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    NotYet,
-    /// The peer has sent everything, and the session does not know.
-    Seen,
-    /// The session knows.
-    Told,
+bitflags! {
+    /// What a connection waits for, and what it knows of its peer.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct State: u8 {
+        /// The session asked for another turn.
+        const YIELDED = 1;
+        /// Input was left because the output was full.
+        const HELD = 1 << 1;
+        /// The daemon is stopping, and the session does not know.
+        const DRAIN_DUE = 1 << 2;
+        /// The peer has sent everything, and the session does not know.
+        const EOF_DUE = 1 << 3;
+        /// The peer has sent everything.
+        const PEER_DONE = 1 << 4;
+
+        /// What [`Conn::go_on`] has to do.
+        const TURN = Self::YIELDED.bits() | Self::HELD.bits() | Self::DRAIN_DUE.bits() | Self::EOF_DUE.bits();
+    }
 }
 
 /// See the module.
@@ -99,13 +109,7 @@ pub struct Conn {
     flight: Option<Box<Flight>>,
     deadline: Time,
     life: Life,
-    /// The session asked for another turn.
-    yielded: bool,
-    /// Input was left because the output was full.
-    held: bool,
-    end: End,
-    /// The daemon is stopping; the session may not know yet.
-    draining: bool,
+    state: State,
     /// Kibibytes dropped after the end.
     lingered: u16,
 }
@@ -118,10 +122,7 @@ impl Conn {
             flight: None,
             deadline: Time::NEVER,
             life: Life::Open,
-            yielded: false,
-            held: false,
-            end: End::NotYet,
-            draining: false,
+            state: State::empty(),
             lingered: 0,
         }
     }
@@ -140,8 +141,8 @@ impl Conn {
 
     /// The peer will send no more.
     pub fn peer_done(&mut self, env: &mut Env<'_>) {
-        if self.end == End::NotYet {
-            self.end = End::Seen;
+        if !self.is_peer_done() {
+            self.state |= State::PEER_DONE | State::EOF_DUE;
         }
         self.go_on(env);
     }
@@ -162,25 +163,26 @@ impl Conn {
 
     /// The daemon is stopping. The session is told as soon as what it was sent is answered.
     pub fn drain(&mut self, env: &mut Env<'_>) {
-        self.draining = true;
+        self.state |= State::DRAIN_DUE;
         self.go_on(env);
     }
 
-    /// Gives the session what waited for room in the output: its turn, input that was left, the end of
-    /// input, the drain. One of these per call, so that every connection gets its turn; true if there is more.
+    /// Gives the session what waited for room in the output: input that was left, the drain, the end of
+    /// input, its turn. One of these per call, so that every connection gets its turn; true if there is more.
     pub fn go_on(&mut self, env: &mut Env<'_>) -> bool {
-        if self.life != Life::Open || self.out_is_full() {
+        if !self.has_turn() {
             return false;
         }
-        if self.held {
+        if self.state.contains(State::HELD) {
             self.call(Event::Input, &[], env);
-        } else if self.draining {
-            self.draining = false;
+        } else if self.state.contains(State::DRAIN_DUE) {
+            self.state.remove(State::DRAIN_DUE);
             self.call(Event::Drain, &[], env);
-        } else if self.end == End::Seen {
-            self.end = End::Told;
+        } else if self.state.contains(State::EOF_DUE) {
+            self.state.remove(State::EOF_DUE);
             self.call(Event::Eof, &[], env);
-        } else if self.yielded {
+        } else {
+            self.state.remove(State::YIELDED);
             self.call(Event::Resume, &[], env);
         }
         self.has_turn()
@@ -188,15 +190,25 @@ impl Conn {
 
     /// Whether [`Conn::go_on`] has something to do.
     pub fn has_turn(&self) -> bool {
-        let waits = self.held || self.draining || self.yielded || self.end == End::Seen;
-        waits && self.life == Life::Open && !self.out_is_full()
+        self.state.intersects(State::TURN) && self.life == Life::Open && !self.out_is_full()
+    }
+
+    /// Whether nothing is in flight and nothing is due: only input, time or the operator can change that.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.flight.is_none() && !self.state.intersects(State::TURN) && self.life == Life::Open
     }
 
     /// Whether to read from the peer: not when it does not read what it is sent (back-pressure), not
     /// when the session has not taken what was read, be it for lack of room or of a turn.
+    #[inline]
     pub fn wants_input(&self) -> bool {
-        let open = self.life == Life::Open && self.end == End::NotYet;
-        open && !self.held && !self.out_is_full() && !self.is_busy()
+        if self.life != Life::Open || self.state.intersects(State::PEER_DONE | State::HELD) {
+            return false;
+        }
+        let Some(flight) = &self.flight else { return true };
+        let is_busy = self.state.contains(State::YIELDED) && !flight.input.is_empty();
+        !is_busy && !flight.out.is_full()
     }
 
     /// The peer reset the connection, or the network failed.
@@ -229,6 +241,8 @@ impl Conn {
         let mut flight = self.flight.take().unwrap_or_else(|| env.pool.take());
         let mut cx = cx(Input::new(&[]), &mut flight.out, &mut self.deadline, env);
         self.session.handler().closed(&mut cx, why);
+        flight.out.reset();
+        flight.input.clear();
         env.pool.give(flight);
     }
 
@@ -265,17 +279,12 @@ impl Conn {
 
     /// Whether the peer has said that it will send no more.
     pub fn is_peer_done(&self) -> bool {
-        self.end != End::NotYet
+        self.state.contains(State::PEER_DONE)
     }
 
     /// The room membership to feed; none once the session is over.
     pub fn member(&self) -> Option<MemberId> {
         if self.life == Life::Open { self.session.member() } else { None }
-    }
-
-    /// The session waits for its turn and has left input until then.
-    fn is_busy(&self) -> bool {
-        self.yielded && self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty())
     }
 
     fn out_is_full(&self) -> bool {
@@ -285,7 +294,6 @@ impl Conn {
     /// Calls the session and does what it wants.
     fn call(&mut self, event: Event, fresh: &[u8], env: &mut Env<'_>) {
         let mut flight = self.flight.take().unwrap_or_else(|| env.pool.take());
-        self.yielded &= !matches!(event, Event::Resume);
         let mut flow = self.offer(event, fresh, &mut flight, env);
         while let Flow::Become(session) = flow {
             self.session = *session;
@@ -295,7 +303,7 @@ impl Conn {
                 flow = self.offer(Event::Input, &[], &mut flight, env);
             }
         }
-        self.held = !flight.input.is_empty() && flight.out.is_full();
+        self.state.set(State::HELD, !flight.input.is_empty() && flight.out.is_full());
         if flight.input.len() > limits::PENDING_INPUT {
             debug_assert!(false, "a handler left more input than any may need");
             flow = Flow::Abort(Why::Failed);
@@ -337,7 +345,7 @@ impl Conn {
     fn follow(&mut self, flow: &Flow, now: Time) {
         match *flow {
             Flow::Continue | Flow::Become(_) => {}
-            Flow::Yield => self.yielded = true,
+            Flow::Yield => self.state |= State::YIELDED,
             Flow::Finish(why) => {
                 self.life = Life::Finishing(why);
                 self.deadline = now.after(limits::FINISH_PROGRESS);

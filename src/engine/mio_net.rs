@@ -1,7 +1,7 @@
 //! The real network: mio's poll, and system calls on descriptors.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -98,8 +98,8 @@ impl Net for MioNet {
         rustix::io::read(stream, buffer)
     }
 
-    fn write(&mut self, stream: &OwnedFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-        sockets::write(stream.as_fd(), slices)
+    fn write(&mut self, stream: &OwnedFd, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
+        sockets::write(stream.as_fd(), first, second)
     }
 
     fn send_file(&mut self, stream: &OwnedFd, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {

@@ -136,7 +136,7 @@ impl<N: Net> Reactor<N> {
             self.dispatch(event)?;
         }
         for id in runnable.drain(..) {
-            self.run_slot(id);
+            self.advance(id, Slot::dequeue);
         }
         self.reuse(ready, runnable);
         self.tick();
@@ -150,12 +150,7 @@ impl<N: Net> Reactor<N> {
 
     fn dispatch(&mut self, event: Ready) -> io::Result<()> {
         match event.source {
-            Source::Conn(id) => {
-                if let Some(slot) = self.slot(id) {
-                    slot.note(event);
-                    self.advance(id);
-                }
-            }
+            Source::Conn(id) => self.advance(id, |slot| slot.note(event)),
             Source::Listener(index) => self.doors.note(index),
             Source::Datagrams(index) => self.note_datagrams(index),
             Source::Control => match self.tools.net.command() {
@@ -167,19 +162,18 @@ impl<N: Net> Reactor<N> {
         Ok(())
     }
 
-    /// The next turn of a connection from the run queue.
-    fn run_slot(&mut self, id: ConnId) {
-        if let Some(slot) = self.slot(id) {
-            slot.dequeue();
-            self.advance(id);
-        }
-    }
-
     /// Moves a connection as far as its share of the turn goes, and sees to what follows from that.
-    fn advance(&mut self, id: ConnId) {
-        let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
+    #[inline]
+    fn advance(&mut self, id: ConnId, prepare: impl FnOnce(&mut Slot<N::Stream>)) {
+        let Some(slot) = self.slots.get_mut(id.key as usize).filter(|slot| slot.generation == id.generation)
+        else {
+            return;
+        };
+        prepare(slot);
         slot.advance(id, &mut self.tools);
-        self.settle(id);
+        if !slot.is_at_rest() {
+            self.settle(id);
+        }
     }
 
     /// After anything was done with a connection: its timer, its place in the run queue, its end.
@@ -240,7 +234,7 @@ impl<N: Net> Reactor<N> {
         let all: Vec<ConnId> = self.slots.iter().map(|(key, slot)| conn_id(key, slot.generation)).collect();
         log::info!("stopping: {} connections have {:?} to finish", all.len(), self.grace);
         for id in all {
-            self.advance(id);
+            self.advance(id, |_| ());
         }
     }
 
@@ -255,10 +249,6 @@ impl<N: Net> Reactor<N> {
             self.dead.extend(u32::try_from(key));
         }
         self.reap();
-    }
-
-    fn slot(&mut self, id: ConnId) -> Option<&mut Slot<N::Stream>> {
-        self.slots.get_mut(id.key as usize).filter(|slot| slot.generation == id.generation)
     }
 
     /// Puts emptied vectors back, so that turns allocate nothing.

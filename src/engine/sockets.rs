@@ -23,12 +23,12 @@ pub(super) fn accept(listener: BorrowedFd<'_>, flags: SocketFlags) -> Result<(Ow
     Ok((stream, address.map_or(Peer::Unix, Peer::from)))
 }
 
-/// Writes one or more slices.
-pub(super) fn write(stream: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    match slices {
-        [only] => rustix::io::write(stream, only),
-        several => rustix::io::writev(stream, several),
+/// Writes `first`, then `second` if there is any.
+pub(super) fn write(stream: BorrowedFd<'_>, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
+    if second.is_empty() {
+        return rustix::io::write(stream, first);
     }
+    rustix::io::writev(stream, &[IoSlice::new(first), IoSlice::new(second)])
 }
 
 /// Sends part of a file from the page cache, without a copy through this process.

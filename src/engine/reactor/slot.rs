@@ -121,6 +121,26 @@ impl<S> Slot<S> {
     /// One turn: what waits is sent, the session gets what it waits for, then input until the share of
     /// the turn is used up.
     pub(super) fn advance<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+        if !self.conn.is_quiet() {
+            self.catch_up(id, tools);
+        }
+        let mut share = limits::READ_PER_TURN;
+        while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
+            share = share.saturating_sub(self.read_once(id, tools));
+        }
+        if tools.draining {
+            self.drain(id, tools);
+        }
+        if !self.conn.is_quiet() {
+            self.conclude(tools);
+        }
+        if self.conn.member().is_some() && self.can_be_fed() {
+            self.feed(tools);
+        }
+    }
+
+    /// What was left over from an earlier turn.
+    fn catch_up<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
         if self.is_dead() {
             return;
         }
@@ -129,19 +149,21 @@ impl<S> Slot<S> {
             self.with_env(id, tools, Conn::go_on);
             self.flush(tools, &[]);
         }
-        let mut share = limits::READ_PER_TURN;
-        while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
-            share = share.saturating_sub(self.read_once(id, tools));
-        }
-        if tools.draining && !self.is(Marks::TOLD_TO_DRAIN) && !self.is(Marks::READABLE) {
+    }
+
+    /// Tells the session, once, that the daemon is stopping: after what it was sent before that.
+    fn drain<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+        if !self.is(Marks::TOLD_TO_DRAIN) && !self.is(Marks::READABLE) {
             self.marks.insert(Marks::TOLD_TO_DRAIN);
             self.with_env(id, tools, Conn::drain);
             self.flush(tools, &[]);
         }
-        self.conclude(tools);
-        if self.conn.member().is_some() && self.can_be_fed() {
-            self.feed(tools);
-        }
+    }
+
+    /// Whether nothing is left to do but wait for an event, without a deadline.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let waits = self.marks.intersects(Marks::READABLE | Marks::UNHEARD);
+        self.conn.is_quiet() && !waits && self.conn.deadline() == Time::NEVER
     }
 
     /// Calls the session if its deadline has come.
@@ -157,7 +179,7 @@ impl<S> Slot<S> {
         let (net, stream) = (&mut tools.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
         let fed = tools.shared.rooms().feed(member, |bytes| {
-            let taken = match net.write(stream, &[std::io::IoSlice::new(bytes)]) {
+            let taken = match net.write(stream, bytes, &[]) {
                 Ok(n) => n,
                 Err(Errno::AGAIN | Errno::INTR) => 0,
                 Err(_) => {
@@ -240,10 +262,8 @@ impl<S> Slot<S> {
             let Some(out) = self.conn.out() else { break };
             let (sent, wanted) = match out.front(read_buffer) {
                 Front::Empty => break,
-                Front::Bytes(slices, n) => {
-                    let slices = slices.get(..n).unwrap_or_default();
-                    let wanted = slices.iter().map(|slice| slice.len()).sum();
-                    (tools.net.write(&self.stream, slices), wanted)
+                Front::Bytes(first, second) => {
+                    (tools.net.write(&self.stream, first, second), first.len() + second.len())
                 }
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(share);
