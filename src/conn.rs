@@ -9,7 +9,7 @@ use crate::input::Input;
 use crate::limits;
 use crate::out::Out;
 use crate::peer::Peer;
-use crate::protocol::{ConnId, Cx, Flow, Session, Why};
+use crate::protocol::{ConnId, Cx, Flow, Handler, Session, Why};
 use crate::room::MemberId;
 use crate::shared::Shared;
 use crate::time::Time;
@@ -43,11 +43,13 @@ pub struct Pool {
 }
 
 impl Pool {
+    #[inline]
     fn take(&mut self) -> Box<Flight> {
         self.free.pop().unwrap_or_default()
     }
 
     /// Takes back a flight in which nothing waits; one that has grown large is not kept.
+    #[inline]
     fn give(&mut self, flight: Box<Flight>) {
         let is_small = flight.out.capacity().max(flight.input.capacity()) <= limits::POOL_CAPACITY;
         if is_small && self.free.len() < limits::POOL_BOXES {
@@ -69,17 +71,6 @@ pub struct Env<'a> {
     pub peer: &'a Peer,
     /// The connection's name.
     pub id: ConnId,
-}
-
-/// What happened; each is a method of [`Handler`](crate::protocol::Handler).
-#[derive(Debug, Clone, Copy)]
-enum Event {
-    Open,
-    Input,
-    Resume,
-    Eof,
-    Expired,
-    Drain,
 }
 
 bitflags! {
@@ -129,13 +120,13 @@ impl Conn {
 
     /// Starts the session.
     pub fn open(&mut self, env: &mut Env<'_>) {
-        self.call(Event::Open, &[], env);
+        self.call(|session, cx| session.open(cx), &[], env);
     }
 
     /// The peer sent `bytes`. Until [`Conn::settle`] the output may refer to them.
     pub fn input(&mut self, bytes: &[u8], env: &mut Env<'_>) {
         if self.life == Life::Open {
-            self.call(Event::Input, bytes, env);
+            self.call(|session, cx| session.input(cx), bytes, env);
         }
     }
 
@@ -154,7 +145,7 @@ impl Conn {
         }
         self.deadline = Time::NEVER;
         match self.life {
-            Life::Open => self.call(Event::Expired, &[], env),
+            Life::Open => self.call(|session, cx| session.expired(cx), &[], env),
             Life::Finishing(_) => self.life = Life::Dead(Why::TimedOut),
             Life::Lingering(why) => self.life = Life::Dead(why),
             Life::Dead(_) => {}
@@ -174,16 +165,16 @@ impl Conn {
             return false;
         }
         if self.state.contains(State::HELD) {
-            self.call(Event::Input, &[], env);
+            self.call(|session, cx| session.input(cx), &[], env);
         } else if self.state.contains(State::DRAIN_DUE) {
             self.state.remove(State::DRAIN_DUE);
-            self.call(Event::Drain, &[], env);
+            self.call(|session, cx| session.drain(cx), &[], env);
         } else if self.state.contains(State::EOF_DUE) {
             self.state.remove(State::EOF_DUE);
-            self.call(Event::Eof, &[], env);
+            self.call(|session, cx| session.eof(cx), &[], env);
         } else {
             self.state.remove(State::YIELDED);
-            self.call(Event::Resume, &[], env);
+            self.call(|session, cx| session.resume(cx), &[], env);
         }
         self.has_turn()
     }
@@ -247,6 +238,7 @@ impl Conn {
     }
 
     /// After writing: keeps what was not sent of `read_buffer`, or gives the buffers back.
+    #[inline]
     pub fn settle(&mut self, read_buffer: &[u8], pool: &mut Pool) {
         let Some(flight) = &mut self.flight else { return };
         flight.out.keep(read_buffer);
@@ -292,63 +284,75 @@ impl Conn {
     }
 
     /// Calls the session and does what it wants.
-    fn call(&mut self, event: Event, fresh: &[u8], env: &mut Env<'_>) {
-        let mut flight = self.flight.take().unwrap_or_else(|| env.pool.take());
-        let mut flow = self.offer(event, fresh, &mut flight, env);
-        while let Flow::Become(session) = flow {
-            self.session = *session;
-            self.deadline = Time::NEVER;
-            flow = self.offer(Event::Open, &[], &mut flight, env);
-            if matches!(flow, Flow::Continue) && !flight.input.is_empty() {
-                flow = self.offer(Event::Input, &[], &mut flight, env);
+    #[inline]
+    fn call(
+        &mut self,
+        call: impl FnOnce(&mut dyn Handler, &mut Cx<'_>) -> Flow,
+        fresh: &[u8],
+        env: &mut Env<'_>,
+    ) {
+        let flow = self.offer(call, fresh, env);
+        if !matches!(flow, Flow::Continue) {
+            self.follow(flow, env);
+        }
+        if let Some(flight) = self.flight.as_deref().filter(|flight| !flight.input.is_empty()) {
+            self.state.set(State::HELD, flight.out.is_full());
+            if flight.input.len() > limits::PENDING_INPUT {
+                debug_assert!(false, "a handler left more input than any may need");
+                self.life = Life::Dead(Why::Failed);
             }
+        } else {
+            self.state.remove(State::HELD);
         }
-        self.state.set(State::HELD, !flight.input.is_empty() && flight.out.is_full());
-        if flight.input.len() > limits::PENDING_INPUT {
-            debug_assert!(false, "a handler left more input than any may need");
-            flow = Flow::Abort(Why::Failed);
-        }
-        self.flight = Some(flight);
-        self.follow(&flow, env.now);
     }
 
     /// Offers fresh input where it lies if nothing waits before it, so that nothing is copied in the
     /// common case; what is left is kept.
-    fn offer(&mut self, event: Event, fresh: &[u8], flight: &mut Flight, env: &Env<'_>) -> Flow {
-        if flight.input.is_empty() {
-            flight.out.allow_passing(true);
-            let (flow, used) = self.dispatch(event, Input::new(fresh), &mut flight.out, env);
-            flight.input.extend_from_slice(fresh.get(used..).unwrap_or_default());
+    #[inline]
+    fn offer(
+        &mut self,
+        call: impl FnOnce(&mut dyn Handler, &mut Cx<'_>) -> Flow,
+        fresh: &[u8],
+        env: &mut Env<'_>,
+    ) -> Flow {
+        let Self { session, flight, deadline, .. } = self;
+        let Flight { input: left, out } = &mut **flight.get_or_insert_with(|| env.pool.take());
+        if left.is_empty() {
+            out.allow_passing(true);
+            let mut cx = cx(Input::new(fresh), out, deadline, env);
+            let flow = call(session.handler(), &mut cx);
+            let rest = cx.input.rest();
+            if !rest.is_empty() {
+                left.extend_from_slice(rest);
+            }
             return flow;
         }
-        flight.input.extend_from_slice(fresh);
-        flight.out.allow_passing(false);
-        let (flow, used) = self.dispatch(event, Input::new(&flight.input), &mut flight.out, env);
-        flight.input.drain(..used);
+        left.extend_from_slice(fresh);
+        out.allow_passing(false);
+        let mut cx = cx(Input::new(left), out, deadline, env);
+        let flow = call(session.handler(), &mut cx);
+        let used = cx.input.used();
+        left.drain(..used);
         flow
     }
 
-    fn dispatch(&mut self, event: Event, input: Input<'_>, out: &mut Out, env: &Env<'_>) -> (Flow, usize) {
-        let mut cx = cx(input, out, &mut self.deadline, env);
-        let session = self.session.handler();
-        let flow = match event {
-            Event::Open => session.open(&mut cx),
-            Event::Input => session.input(&mut cx),
-            Event::Resume => session.resume(&mut cx),
-            Event::Eof => session.eof(&mut cx),
-            Event::Expired => session.expired(&mut cx),
-            Event::Drain => session.drain(&mut cx),
-        };
-        (flow, cx.input.used())
-    }
-
-    fn follow(&mut self, flow: &Flow, now: Time) {
-        match *flow {
+    /// Does what the session wants. Whoever takes over from it is opened, then offered what input is left.
+    fn follow(&mut self, mut flow: Flow, env: &mut Env<'_>) {
+        while let Flow::Become(session) = flow {
+            self.session = *session;
+            self.deadline = Time::NEVER;
+            flow = self.offer(|session, cx| session.open(cx), &[], env);
+            let has_input = self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty());
+            if matches!(flow, Flow::Continue) && has_input {
+                flow = self.offer(|session, cx| session.input(cx), &[], env);
+            }
+        }
+        match flow {
             Flow::Continue | Flow::Become(_) => {}
             Flow::Yield => self.state |= State::YIELDED,
             Flow::Finish(why) => {
                 self.life = Life::Finishing(why);
-                self.deadline = now.after(limits::FINISH_PROGRESS);
+                self.deadline = env.now.after(limits::FINISH_PROGRESS);
                 if let Some(flight) = &mut self.flight {
                     flight.input.clear();
                 }

@@ -88,6 +88,7 @@ impl Out {
 
     /// Appends bytes of the read buffer without copying them, if they are the first to be queued;
     /// what is not written in this very turn is copied by [`Out::keep`].
+    #[inline]
     pub(crate) fn pass(&mut self, range: Range<usize>, bytes: &[u8]) {
         if self.passing && self.is_empty() {
             self.waiting = range.len();
@@ -98,17 +99,21 @@ impl Out {
     }
 
     /// Says whether [`Out::pass`] may refer to the read buffer in the coming call of a handler.
+    #[inline]
     pub(crate) fn allow_passing(&mut self, yes: bool) {
         self.passing = yes;
     }
 
     /// Copies what is left of passed bytes: after this the read buffer may be reused.
+    #[inline]
     pub fn keep(&mut self, read_buffer: &[u8]) {
-        if self.passed.is_empty() {
-            return;
+        if !self.passed.is_empty() {
+            self.keep_passed(read_buffer);
         }
-        let left = std::mem::take(&mut self.passed);
-        let Some(left) = read_buffer.get(left) else { return };
+    }
+
+    fn keep_passed(&mut self, read_buffer: &[u8]) {
+        let Some(left) = read_buffer.get(std::mem::take(&mut self.passed)) else { return };
         if let Some(Segment::Bytes(n)) = self.segments.front_mut() {
             *n += left.len();
         } else if !self.segments.is_empty() {
@@ -125,6 +130,7 @@ impl Out {
     }
 
     /// Whether nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.waiting == 0 && self.files == 0
     }
@@ -136,11 +142,13 @@ impl Out {
 
     /// Whether a handler should stop and be called again when there is room: past the high mark, or
     /// a file waits (then pipelined replies keep their order and cost no memory).
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.waiting >= limits::OUT_HIGH_MARK || self.files > 0
     }
 
     /// What comes next; `read_buffer` is what the last read filled (empty when there was none).
+    #[inline]
     pub fn front<'a>(&'a self, read_buffer: &'a [u8]) -> Front<'a> {
         let passed = read_buffer.get(self.passed.clone()).unwrap_or_default();
         let waiting = self.bytes.get(self.head..).unwrap_or_default();
@@ -158,7 +166,18 @@ impl Out {
     }
 
     /// The first `n` bytes of the front have been sent.
+    #[inline]
     pub fn advance(&mut self, n: u64) {
+        let sent = usize::try_from(n).unwrap_or(usize::MAX);
+        if sent <= self.passed.len() {
+            self.passed.start += sent;
+            self.waiting -= sent;
+        } else {
+            self.advance_further(n);
+        }
+    }
+
+    fn advance_further(&mut self, n: u64) {
         if let (true, Some(Segment::File(range))) = (self.passed.is_empty(), self.segments.front_mut()) {
             debug_assert!(n <= range.len, "sent more of a file than was queued");
             range.offset += n;
@@ -169,11 +188,10 @@ impl Out {
             }
             return;
         }
-        let n = usize::try_from(n).unwrap_or(usize::MAX);
-        let of_passed = n.min(self.passed.len());
-        self.passed.start += of_passed;
-        self.waiting = self.waiting.saturating_sub(n);
-        self.advance_bytes(n - of_passed);
+        let n = usize::try_from(n).unwrap_or(usize::MAX).min(self.waiting);
+        self.waiting -= n;
+        self.advance_bytes(n - self.passed.len());
+        self.passed = 0..0;
     }
 
     fn advance_bytes(&mut self, n: usize) {

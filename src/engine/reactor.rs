@@ -202,6 +202,9 @@ impl<N: Net> Reactor<N> {
 
     /// Frees the slots of the dead, and says how each connection went.
     fn reap(&mut self) {
+        if self.dead.is_empty() {
+            return;
+        }
         let mut dead = std::mem::take(&mut self.dead);
         for key in dead.drain(..) {
             self.timers.cancel(key);
