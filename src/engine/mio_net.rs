@@ -68,11 +68,16 @@ impl Net for MioNet {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
-        ready.extend(self.events.iter().map(|event| Ready {
-            source: source(event.token()),
-            readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-            writable: event.is_writable() || event.is_error(),
-            read_closed: event.is_read_closed() || event.is_error(),
+        ready.extend(self.events.iter().map(|event| {
+            // An error is found by reading or writing, whichever is tried.
+            let failed = event.is_error();
+            let read_closed = failed || event.is_read_closed();
+            Ready {
+                source: source(event.token()),
+                readable: read_closed || event.is_readable(),
+                writable: failed || event.is_writable(),
+                read_closed,
+            }
         }));
         if esc.is_some() && ready.is_empty() {
             ready.push(Ready {

@@ -46,8 +46,6 @@ struct Tools<N> {
     net: N,
     shared: Arc<Shared>,
     pool: Pool,
-    /// The one buffer that every read goes into.
-    buffer: Box<[u8]>,
     /// The clock, read once a turn.
     now: Time,
     draining: bool,
@@ -70,6 +68,8 @@ pub struct House {
 #[derive(Debug)]
 pub struct Reactor<N: Net> {
     tools: Tools<N>,
+    /// The one buffer that every read goes into.
+    buffer: Box<[u8]>,
     services: Vec<Service>,
     doors: Doors<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket>>,
@@ -96,7 +96,8 @@ impl<N: Net> Reactor<N> {
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         Self {
-            tools: Tools { net, shared, pool: Pool::default(), buffer, now, draining: false },
+            tools: Tools { net, shared, pool: Pool::default(), now, draining: false },
+            buffer,
             services,
             doors: Doors::new(capacity),
             datagrams: Vec::new(),
@@ -170,7 +171,7 @@ impl<N: Net> Reactor<N> {
             return;
         };
         prepare(slot);
-        slot.advance(id, &mut self.tools);
+        slot.advance(id, &mut self.tools, &mut self.buffer);
         if !slot.is_at_rest() {
             self.settle(id);
         }
@@ -195,7 +196,7 @@ impl<N: Net> Reactor<N> {
         while let Some(key) = self.timers.pop(self.tools.now) {
             let Some(slot) = self.slots.get_mut(key as usize) else { continue };
             let id = ConnId { key, generation: slot.generation };
-            slot.tick(id, &mut self.tools);
+            slot.tick(id, &mut self.tools, &mut self.buffer);
             self.settle(id);
         }
     }

@@ -130,7 +130,7 @@ impl<N: Net> Reactor<N> {
             self.slots.remove(key);
             return;
         }
-        slot.open(id, &mut self.tools);
+        slot.open(id, &mut self.tools, &mut self.buffer);
         self.settle(id);
     }
 }
