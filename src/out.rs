@@ -151,6 +151,9 @@ impl Out {
     #[inline]
     pub fn front<'a>(&'a self, read_buffer: &'a [u8]) -> Front<'a> {
         let passed = read_buffer.get(self.passed.clone()).unwrap_or_default();
+        if passed.len() == self.waiting && self.files == 0 {
+            return if passed.is_empty() { Front::Empty } else { Front::Bytes(passed, &[]) };
+        }
         let waiting = self.bytes.get(self.head..).unwrap_or_default();
         let bytes = match self.segments.front() {
             None => waiting,
@@ -158,11 +161,7 @@ impl Out {
             Some(Segment::File(range)) if passed.is_empty() => return Front::File(range),
             Some(Segment::File(_)) => &[],
         };
-        match (passed.is_empty(), bytes.is_empty()) {
-            (true, true) => Front::Empty,
-            (true, false) => Front::Bytes(bytes, &[]),
-            (false, _) => Front::Bytes(passed, bytes),
-        }
+        if passed.is_empty() { Front::Bytes(bytes, &[]) } else { Front::Bytes(passed, bytes) }
     }
 
     /// The first `n` bytes of the front have been sent.

@@ -20,6 +20,11 @@ impl Time {
         Self(ms)
     }
 
+    /// The moment this long after the start, rounded down. In 64 bits: it is asked every turn.
+    pub fn since_start(elapsed: Duration) -> Self {
+        Self(elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis()))
+    }
+
     /// Milliseconds since the start.
     pub const fn as_millis(self) -> u64 {
         self.0

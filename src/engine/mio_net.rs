@@ -56,9 +56,7 @@ impl Net for MioNet {
     type WayBack = WayBack;
 
     fn now(&self) -> Time {
-        Time::START.after(Duration::from_millis(
-            u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        ))
+        Time::since_start(self.started.elapsed())
     }
 
     fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {

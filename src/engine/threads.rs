@@ -54,7 +54,7 @@ struct Hall {
 
 impl Hall {
     fn now(&self) -> Time {
-        Time::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        Time::since_start(self.started.elapsed())
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<OwnedFd>>> {
