@@ -14,6 +14,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use memchr::{memchr, memchr_iter};
+
 use crate::input::Input;
 use crate::out::Out;
 use crate::telnet;
@@ -214,7 +216,7 @@ impl Lines {
             return telnet::find_line_end(rest, from);
         }
         let unseen = rest.get(from..).unwrap_or_default();
-        let line_feed = unseen.iter().position(|&b| b == b'\n').map(|at| from + at);
+        let line_feed = memchr(b'\n', unseen).map(|at| from + at);
         let before = rest.get(..line_feed.unwrap_or(rest.len())).unwrap_or_default();
         first_cr_nul(before, from).or(line_feed).ok_or(rest.len())
     }
@@ -250,8 +252,7 @@ impl Lines {
 /// The index of the first NUL that follows a CR, at or after `from`.
 fn first_cr_nul(bytes: &[u8], from: usize) -> Option<usize> {
     let is_end = |at: &usize| bytes.get(at.wrapping_sub(1)) == Some(&b'\r');
-    let unseen = bytes.get(from..)?;
-    unseen.iter().enumerate().filter(|(_, b)| **b == 0).map(|(at, _)| from + at).find(is_end)
+    memchr_iter(0, bytes.get(from..)?).map(|at| from + at).find(is_end)
 }
 
 /// Whether a line is the request line of HTTP/1.

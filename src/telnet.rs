@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::out::Out;
 
 const IAC: u8 = 255;
@@ -53,7 +55,7 @@ fn element(bytes: &[u8]) -> Element {
 /// Whether these bytes hold an option negotiation. Option codes 10 and 13 are the line ends and
 /// 255 is escaped, so none of them counts.
 pub fn negotiates(bytes: &[u8]) -> bool {
-    bytes.contains(&IAC)
+    memchr(IAC, bytes).is_some()
         && bytes.windows(3).any(|w| {
             matches!(w, [IAC, WILL..=DONT, option] if *option <= LAST_OPTION && !matches!(option, b'\n' | b'\r'))
         })
@@ -82,12 +84,12 @@ pub fn find_line_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
 
 /// The text without telnet sequences; borrowed when there are none.
 pub fn strip(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if !bytes.contains(&IAC) {
+    if memchr(IAC, bytes).is_none() {
         return Cow::Borrowed(bytes);
     }
     let mut text = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&b| b == IAC) {
+    while let Some(at) = memchr(IAC, rest) {
         let (before, sequence) = rest.split_at(at);
         text.extend_from_slice(before);
         let skip = match element(sequence) {
@@ -109,7 +111,7 @@ pub fn strip(bytes: &[u8]) -> Cow<'_, [u8]> {
 /// Refusals are never answered (RFC 854: that would loop).
 pub fn answer(bytes: &[u8], out: &mut Out) {
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|&b| b == IAC) {
+    while let Some(at) = memchr(IAC, rest) {
         let sequence = rest.get(at..).unwrap_or_default();
         let skip = match element(sequence) {
             Element::Option(verb, option) => {
