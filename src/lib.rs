@@ -1,5 +1,6 @@
 //! switchboard: every protocol of the networking labs from one single-threaded reactor.
 
+pub mod check;
 pub mod config;
 pub mod conn;
 pub mod engine;
