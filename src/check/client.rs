@@ -65,6 +65,15 @@ impl Client {
         Ok(self)
     }
 
+    /// These bytes come, after whatever comes before them.
+    pub fn find(&mut self, bytes: &[u8]) -> Outcome<&mut Self> {
+        let place = |unread: &[u8]| unread.windows(bytes.len()).position(|window| window == bytes);
+        self.wait(&|| format!("\"{}\"", Escaped::bounded(bytes, SHOWN)), |unread| place(unread).is_some())?;
+        let end = place(&self.unread).map_or(0, |at| at + bytes.len());
+        self.unread.drain(..end);
+        Ok(self)
+    }
+
     /// The next line, with its line feed.
     pub fn line(&mut self) -> Outcome<String> {
         self.wait(&|| "a line".to_owned(), |unread| unread.contains(&b'\n'))?;

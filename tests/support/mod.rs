@@ -1,6 +1,6 @@
 //! What the tests of the whole program share: the daemon, other people's programs, and patience with
 //! a bound. Every test file uses some of it, none uses all.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 use std::time::{Duration, Instant};
 
