@@ -1,20 +1,120 @@
-//! stub
-/// The login name
-pub fn login_name() -> String {
-    ["USER", "LOGNAME"]
-        .iter()
-        .find_map(|v| std::env::var(v).ok())
-        .filter(|n| !n.is_empty())
-        .unwrap_or_else(|| "friend".to_owned())
+//! From flags, environment and file to services and the places where they listen.
+//!
+//! Every setting is kept with its origin until the end, so that whatever is wrong with it is said in
+//! one line that names the key, and the file and line (or the flag) that set it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use crate::bind::Place;
+use crate::cli::{LogFormat, ServeArgs};
+use crate::engine::Engine;
+use crate::service::Service;
+
+mod compose;
+mod draft;
+pub mod duration;
+mod explain;
+mod file;
+mod places;
+#[cfg(test)]
+mod tests;
+
+use file::ConfigFile;
+
+/// How long a stop waits for what is being sent, unless told otherwise.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Everything that `serve` needs to know.
+#[derive(Debug)]
+pub struct Plan {
+    /// The services that are to run.
+    pub services: Vec<Service>,
+    /// Where they are to listen.
+    pub places: Vec<Place>,
+    /// What moves the bytes.
+    pub engine: Engine,
+    /// How long a stop waits for what is being sent.
+    pub grace: Duration,
+    /// The file that tells scripts what listens where.
+    pub ports_file: Option<PathBuf>,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// What a line of the log looks like.
+    pub log_format: LogFormat,
 }
-/// Durations in options: `"25ms"`, `"5 s"`.
-pub mod duration {
-    use serde::{Deserialize, Deserializer, de::Error};
-    use std::time::Duration;
-    /// Reads a friendly duration.
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(d)?;
-        let span: jiff::SignedDuration = text.parse().map_err(D::Error::custom)?;
-        Duration::try_from(span).map_err(D::Error::custom)
+
+impl Plan {
+    /// Puts flags, environment, file and defaults together, and sees to it that what the services'
+    /// options name is there.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in one line.
+    pub fn new(args: &ServeArgs) -> Result<Self, Error> {
+        let file = args.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let (services, places) = compose::services(args, &file)?;
+        Ok(Self {
+            services,
+            places,
+            engine: args.engine.or(file.engine).unwrap_or_default().into(),
+            grace: args.grace.or(file.grace).unwrap_or(GRACE),
+            ports_file: args.ports_file.clone().or(file.ports_file),
+            log_level: log_level(args).or(file.log_level).unwrap_or(LevelFilter::Info),
+            log_format: args.log_format.or(file.log_format).unwrap_or_default(),
+        })
     }
+}
+
+fn log_level(args: &ServeArgs) -> Option<LevelFilter> {
+    match (args.quiet, args.verbose) {
+        (true, _) => Some(LevelFilter::Warn),
+        (false, 0) => None,
+        (false, 1) => Some(LevelFilter::Debug),
+        (false, _) => Some(LevelFilter::Trace),
+    }
+}
+
+/// Where a setting was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nowhere: it is a default of the program.
+    Default,
+    /// A file, and a line of it, counted from 1.
+    File(String, usize),
+    /// A flag or a variable of the environment, as it is written.
+    Argument(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(name, line) => write!(f, "{name}:{line}"),
+            Self::Argument(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What is wrong with the configuration, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(String);
+
+impl Error {
+    fn at(origin: &Origin, message: impl fmt::Display) -> Self {
+        Self(format!("{origin}: {message}"))
+    }
+}
+
+/// The login name, for greetings; a neutral one if the environment has none.
+pub fn login_name() -> String {
+    name_among(["USER", "LOGNAME"].map(|variable| std::env::var(variable).ok()))
+}
+
+fn name_among(candidates: [Option<String>; 2]) -> String {
+    let fits = |name: &String| !name.is_empty() && !name.chars().any(char::is_control);
+    candidates.into_iter().flatten().find(fits).unwrap_or_else(|| "friend".to_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::limits;
@@ -46,6 +47,26 @@ pub struct Setup {
     pub grace: Duration,
     /// The process's limit on open descriptors.
     pub descriptors: u64,
+    /// Set by a SIGINT or SIGTERM, from before anybody was told that the program is ready. An engine
+    /// looks at it once, as soon as it handles these signals itself: one may have come before that.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The engines there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// One thread, one poll, every socket.
+    Reactor,
+    /// A thread per connection.
+    Threads,
+}
+
+/// Serves until it is told to stop (SIGINT, SIGTERM, Esc).
+///
+/// # Errors
+/// What keeps the engine from running at all; what happens to one connection is not among it.
+pub fn serve(_engine: Engine, _setup: Setup) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Serves until the operator stops it: INT, TERM, or Esc on the terminal.

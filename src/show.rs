@@ -85,12 +85,12 @@ impl Show {
     }
 }
 
-/// Whether the descriptor would take a line now.
+/// Whether the descriptor would take a line now: a pipe whose reader is gone would not.
 pub(crate) fn takes_output(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
-        && fds.first().is_some_and(|fd| fd.revents().contains(PollFlags::OUT))
+        && fds.first().is_some_and(|fd| fd.revents() == PollFlags::OUT)
 }
 
 /// Writes past any buffer of the standard library, so that nothing is left to block on later.

@@ -1,0 +1,217 @@
+//! From services and places to sockets that listen.
+//!
+//! What the user named must be had, else the program does not start. A default of the program gives
+//! way: its service is refused with the reason, and the others start.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use log::debug;
+
+use crate::config::Origin;
+use crate::service::{Address, Listener, Service};
+
+mod holder;
+mod reason;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod unix;
+
+pub use unix::SocketFiles;
+
+/// How often another port is tried when port 0 gave one that is not free everywhere.
+const TRIES: usize = 32;
+
+/// A place where a service is to listen.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Index of the service.
+    pub service: usize,
+    /// Where.
+    pub at: At,
+    /// Who says so.
+    pub origin: Origin,
+}
+
+/// What a place is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// One port number on every one of these addresses; 0 for any that is free on all of them.
+    Port {
+        /// The addresses.
+        hosts: Vec<Host>,
+        /// The port.
+        port: u16,
+        /// Whether to listen over TCP.
+        tcp: bool,
+        /// Whether to receive over UDP.
+        udp: bool,
+    },
+    /// A Unix stream socket.
+    Unix(PathBuf),
+}
+
+/// An address to bind to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// The address.
+    pub ip: IpAddr,
+    /// Whether it does not matter if this machine has no such address.
+    pub optional: bool,
+}
+
+/// What has come of the places.
+#[derive(Debug, Default)]
+pub struct Bound {
+    /// The sockets, in the order of the places; those of a port with TCP first.
+    pub listeners: Vec<Listener>,
+    /// The defaults that gave way.
+    pub refused: Vec<Refused>,
+}
+
+/// A place that could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Index of the service.
+    pub service: usize,
+    /// Why, in a few words: `port 8080 is taken by python3 (pid 4242)`.
+    pub reason: String,
+}
+
+/// A place that the user named could not be had, or none could.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(String);
+
+/// One socket that was not to be had.
+#[derive(Debug)]
+struct Failure {
+    address: Address,
+    error: io::Error,
+}
+
+/// Binds every place.
+///
+/// # Errors
+/// A place that the user named could not be had, or no place could.
+pub fn bind(services: &[Service], places: &[Place]) -> Result<Bound, Error> {
+    let mut bound = Bound::default();
+    let mut order: Vec<&Place> = places.iter().collect();
+    // What was named comes first, so that a default gives way to it.
+    order.sort_by_key(|place| place.origin == Origin::Default);
+    for place in order {
+        match bind_place(&place.at) {
+            Ok(sockets) => bound.listeners.extend(sockets.into_iter().map(|(address, socket)| Listener {
+                service: place.service,
+                address,
+                socket,
+            })),
+            Err(failure) => bound.refuse(services, place, &failure)?,
+        }
+    }
+    if bound.listeners.is_empty() {
+        let reasons = bound.refused.iter().map(|refused| refused.to_string(services));
+        return Err(Error(reasons.collect::<Vec<_>>().join("\n")));
+    }
+    bound.listeners.sort_by_key(|listener| listener.service);
+    bound.refused.sort_by_key(|refused| refused.service);
+    Ok(bound)
+}
+
+impl Bound {
+    fn refuse(&mut self, services: &[Service], place: &Place, failure: &Failure) -> Result<(), Error> {
+        let ours = self.listeners.iter().find(|listener| clash(&listener.address, &failure.address));
+        let ours =
+            ours.and_then(|listener| services.get(listener.service)).map(|service| service.name.as_str());
+        let reason = reason::reason(failure, ours);
+        let refused = Refused { service: place.service, reason };
+        if reason::is_missing(&failure.error) {
+            // Only an address that was named can be missing, and it is missing for every service.
+            return Err(Error(refused.to_string(services)));
+        }
+        if place.origin != Origin::Default {
+            return Err(Error(format!("{}: {}", place.origin, refused.to_string(services))));
+        }
+        self.refused.push(refused);
+        Ok(())
+    }
+}
+
+impl Refused {
+    fn to_string(&self, services: &[Service]) -> String {
+        let name = services.get(self.service).map_or("", |service| service.name.as_str());
+        format!("service {name}: {}", self.reason)
+    }
+}
+
+/// Whether one of our sockets is what keeps another from being bound.
+fn clash(ours: &Address, wanted: &Address) -> bool {
+    match (ours, wanted) {
+        (Address::Tcp(a), Address::Tcp(b)) | (Address::Udp(a), Address::Udp(b)) => {
+            let any = a.ip().is_unspecified() || b.ip().is_unspecified();
+            a.port() == b.port() && (a.ip() == b.ip() || (any && a.is_ipv4() == b.is_ipv4()))
+        }
+        (Address::Unix(a), Address::Unix(b)) => a == b,
+        _ => false,
+    }
+}
+
+type Sockets = Vec<(Address, OwnedFd)>;
+
+fn bind_place(at: &At) -> Result<Sockets, Failure> {
+    let (hosts, port, tcp, udp) = match at {
+        At::Unix(path) => {
+            let address = Address::Unix(path.clone());
+            return match unix::listen(path) {
+                Ok(socket) => Ok(vec![(address, socket)]),
+                Err(error) => Err(Failure { address, error }),
+            };
+        }
+        At::Port { hosts, port, tcp, udp } => (hosts, *port, *tcp, *udp),
+    };
+    let mut result = bind_port(hosts, port, tcp, udp);
+    for _ in 1..TRIES {
+        match &result {
+            Err(failure) if port == 0 && failure.error.kind() == io::ErrorKind::AddrInUse => {
+                result = bind_port(hosts, port, tcp, udp);
+            }
+            _ => break,
+        }
+    }
+    result
+}
+
+/// Binds one port on all hosts; the first of them chooses if it is 0.
+fn bind_port(hosts: &[Host], mut port: u16, tcp: bool, udp: bool) -> Result<Sockets, Failure> {
+    let mut sockets = Sockets::new();
+    let transports = [(tcp, Address::Tcp as fn(SocketAddr) -> Address), (udp, Address::Udp)];
+    for make in transports.into_iter().filter_map(|(wanted, make)| wanted.then_some(make)) {
+        for host in hosts {
+            let wanted = make(SocketAddr::new(host.ip, port));
+            match socket::open(&wanted) {
+                Ok((address, socket)) => {
+                    port = address.port();
+                    sockets.push((make(address), socket));
+                }
+                Err(error) if host.optional && reason::is_missing(&error) => {
+                    debug!("{} {wanted} is left out: {error}", wanted.transport());
+                }
+                Err(error) => return Err(Failure { address: wanted, error }),
+            }
+        }
+    }
+    if sockets.is_empty() {
+        let address = make_up(hosts, port);
+        return Err(Failure { address, error: io::ErrorKind::AddrNotAvailable.into() });
+    }
+    Ok(sockets)
+}
+
+/// An address to name when there was none to bind.
+fn make_up(hosts: &[Host], port: u16) -> Address {
+    let ip = hosts.first().map_or(std::net::Ipv4Addr::LOCALHOST.into(), |host| host.ip);
+    Address::Tcp(SocketAddr::new(ip, port))
+}

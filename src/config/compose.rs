@@ -1,0 +1,180 @@
+//! Puts the layers together: the table of protocols, the file, the environment and the flags.
+
+use toml::Value;
+
+use super::draft::{Draft, is_known_option};
+use super::file::{ConfigFile, Names, Setting};
+use super::places::{Common, hosts, loopback, places, strings};
+use super::{Error, Origin};
+use crate::bind::Place;
+use crate::cli::ServeArgs;
+use crate::protocol::TABLE;
+use crate::service::Service;
+
+/// The services that are to run, and where.
+pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Service>, Vec<Place>), Error> {
+    let drafts = drafts(args, file)?;
+    let chosen = choose(&drafts, args, file)?;
+    let common = common(args, file)?;
+    let defaults = defaults(file)?;
+    let (mut services, mut all_places) = (Vec::new(), Vec::new());
+    for draft in &drafts {
+        let row = draft.row()?;
+        let options = draft.options(row.kind, &defaults)?;
+        // What is wrong with a service that does not run is said all the same.
+        let places = places(draft, row, services.len(), &common)?;
+        if chosen.contains(&draft.name) {
+            let unfit = |message: String| Error(format!("service {}: {message}", draft.name));
+            options.prepare().map_err(unfit)?;
+            services.push(Service { name: draft.name.clone(), row, options });
+            all_places.extend(places);
+        }
+    }
+    if services.is_empty() {
+        return Err(Error("no service is left to run; see `switchboard services`".to_owned()));
+    }
+    Ok((services, all_places))
+}
+
+/// All services with all settings, the weakest layer first.
+fn drafts(args: &ServeArgs, file: &ConfigFile) -> Result<Vec<Draft>, Error> {
+    let mut drafts = Vec::new();
+    for row in TABLE {
+        drafts.push(Draft::new(row.name, Origin::Default)?);
+    }
+    for section in &file.services {
+        let draft = named(&mut drafts, &section.name, &section.origin)?;
+        draft.settings.extend(section.settings.iter().cloned());
+    }
+    for given in &args.port {
+        let origin = args.origin("port");
+        let setting =
+            Setting { key: "port".to_owned(), value: i64::from(given.port).into(), typed: None, origin };
+        named(&mut drafts, &given.service, &args.origin("port"))?.settings.push(setting);
+    }
+    for given in &args.set {
+        let origin = args.origin("set");
+        let setting = Setting {
+            key: given.key.clone(),
+            value: value(&given.value),
+            typed: Some(given.value.clone()),
+            origin,
+        };
+        named(&mut drafts, &given.service, &args.origin("set"))?.settings.push(setting);
+    }
+    for draft in &mut drafts {
+        if draft.row()?.name == "http" {
+            add_root(draft, args, file)?;
+        }
+    }
+    Ok(drafts)
+}
+
+/// The file's `root` is weaker than what the file says of the service; `--root` is stronger than the
+/// file and weaker than `--set`.
+fn add_root(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Result<(), Error> {
+    if let Some(root) = &args.root {
+        let origin = args.origin("root");
+        let path = root.to_str().ok_or_else(|| Error::at(&origin, "the path is not UTF-8"))?;
+        let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
+        let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
+        draft
+            .settings
+            .insert(at, Setting { key: "root".to_owned(), value: path.into(), typed: None, origin });
+    }
+    if let Some(root) = &file.root {
+        draft.settings.insert(0, root.clone());
+    }
+    Ok(())
+}
+
+fn named<'a>(drafts: &'a mut Vec<Draft>, name: &str, origin: &Origin) -> Result<&'a mut Draft, Error> {
+    let known = drafts.iter().position(|draft| draft.name == name);
+    if known.is_none() {
+        drafts.push(Draft::new(name, origin.clone())?);
+    }
+    let at = known.unwrap_or(drafts.len() - 1);
+    drafts.get_mut(at).ok_or_else(|| Error::at(origin, name))
+}
+
+/// What stands behind `--set SERVICE.KEY=`: TOML, or else the text itself.
+fn value(text: &str) -> Value {
+    text.parse().unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// The names of the services that are to run. Who is named by `only` runs even if it is disabled.
+fn choose(drafts: &[Draft], args: &ServeArgs, file: &ConfigFile) -> Result<Vec<String>, Error> {
+    let only = names(&args.only, args.origin("only")).or_else(|| file.only.clone());
+    let without = names(&args.without, args.origin("without")).or_else(|| file.without.clone());
+    for list in [&only, &without].into_iter().flatten() {
+        check(drafts, list)?;
+    }
+    let has = |list: &Option<Names>, name: &String| list.as_ref().map(|list| list.names.contains(name));
+    let mut chosen = Vec::new();
+    for draft in drafts {
+        let enabled = draft.enabled()?;
+        let wanted = has(&only, &draft.name).unwrap_or(enabled);
+        if wanted && !has(&without, &draft.name).unwrap_or(false) {
+            chosen.push(draft.name.clone());
+        }
+    }
+    Ok(chosen)
+}
+
+fn names(given: &[String], origin: Origin) -> Option<Names> {
+    (!given.is_empty()).then(|| Names { names: given.to_vec(), origin })
+}
+
+fn check(drafts: &[Draft], list: &Names) -> Result<(), Error> {
+    let known = |name: &&String| drafts.iter().any(|draft| draft.name == **name);
+    let Some(unknown) = list.names.iter().find(|name| !known(name)) else { return Ok(()) };
+    let all: Vec<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
+    Err(Error::at(&list.origin, format_args!("no service \"{unknown}\"; there are {}", all.join(", "))))
+}
+
+fn common(args: &ServeArgs, file: &ConfigFile) -> Result<Common, Error> {
+    let well_known = args.well_known.then(|| args.origin("well_known")).or_else(|| file.well_known.clone());
+    let bind = if args.bind.is_empty() {
+        file.defaults.iter().find(|setting| setting.key == "bind").map(|setting| {
+            let words = strings(&setting.value).filter(|words| !words.is_empty());
+            words.map(|words| (words, setting.origin.clone())).ok_or(setting)
+        })
+    } else {
+        Some(Ok((args.bind.clone(), args.origin("bind"))))
+    };
+    let hosts = match bind {
+        None => loopback(),
+        Some(Ok((words, origin))) => hosts(&words).map_err(|message| Error::at(&origin, message))?,
+        Some(Err(setting)) => {
+            let message = "defaults.bind: a string, or a list of strings, is wanted";
+            return Err(Error::at(&setting.origin, message));
+        }
+    };
+    Ok(Common { hosts, well_known })
+}
+
+/// The defaults that are options: each must be known to some protocol.
+fn defaults(file: &ConfigFile) -> Result<Vec<Setting>, Error> {
+    let options: Vec<Setting> =
+        file.defaults.iter().filter(|setting| setting.key != "bind").cloned().collect();
+    match options.iter().find(|setting| !is_known_option(setting)) {
+        None => Ok(options),
+        Some(unknown) => {
+            let message = format_args!("defaults: unknown key \"{}\"; no protocol has it", unknown.key);
+            Err(Error::at(&unknown.origin, message))
+        }
+    }
+}
+
+/// The value of a key that would count.
+#[cfg(test)]
+pub(super) fn strongest(
+    args: &ServeArgs,
+    file: &ConfigFile,
+    service: &str,
+    key: &str,
+) -> Result<Option<Value>, Error> {
+    let drafts = drafts(args, file)?;
+    let draft = drafts.iter().find(|draft| draft.name == service);
+    Ok(draft.and_then(|draft| draft.get(key)).map(|setting| setting.value.clone()))
+}

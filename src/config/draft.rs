@@ -1,0 +1,134 @@
+//! A service that is being put together: its settings, the later ones stronger.
+
+use toml::{Table, Value};
+
+use super::explain::{explain, is_unknown_key};
+use super::file::Setting;
+use super::{Error, Origin};
+use crate::protocol::{Kind, Options, Row, TABLE};
+
+/// Keys of every service; all others are options of its protocol.
+pub(super) const SHARED_KEYS: [&str; 5] = ["protocol", "port", "bind", "listen", "enabled"];
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) name: String,
+    /// Weakest first.
+    pub(super) settings: Vec<Setting>,
+    /// Where the service is first named.
+    pub(super) origin: Origin,
+}
+
+impl Draft {
+    /// A service that has only a name.
+    ///
+    /// # Errors
+    /// The name would not fit where names stand: on the command line, in the table, in the log.
+    pub(super) fn new(name: &str, origin: Origin) -> Result<Self, Error> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || name.len() > 32 || !name.chars().all(fits) {
+            let rule = "a service's name has 1 to 32 letters, digits, - and _";
+            return Err(Error::at(&origin, format_args!("{name:?}: {rule}")));
+        }
+        Ok(Self { name: name.to_owned(), settings: Vec::new(), origin })
+    }
+
+    /// The strongest setting of a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().rev().find(|setting| setting.key == key)
+    }
+
+    /// An error of one of the settings: `switchboard.toml:7: service.echo.port: ...`.
+    pub(super) fn error(&self, setting: &Setting, message: &str) -> Error {
+        path_error(&setting.origin, &format!("{}.{}", self.name, setting.key), message)
+    }
+
+    /// An error of the service as a whole: `switchboard.toml:5: service.shout: ...`.
+    pub(super) fn own_error(&self, message: &str) -> Error {
+        path_error(&self.origin, &self.name, message)
+    }
+
+    /// The protocol: the one set, else that of the same name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn row(&self) -> Result<&'static Row, Error> {
+        let set = self.get("protocol");
+        let name = match set {
+            Some(setting) => {
+                setting.value.as_str().ok_or_else(|| self.error(setting, "a string is wanted"))?
+            }
+            None => &self.name,
+        };
+        let known = || TABLE.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+        Row::find(name).ok_or_else(|| match set {
+            Some(setting) => self.error(setting, &format!("no protocol \"{name}\"; there are {}", known())),
+            None => self
+                .own_error(&format!("no such service; a new one needs {name}.protocol (one of {})", known())),
+        })
+    }
+
+    /// Whether it is to run, by its own settings.
+    pub(super) fn enabled(&self) -> Result<bool, Error> {
+        let Some(setting) = self.get("enabled") else { return Ok(true) };
+        setting.value.as_bool().ok_or_else(|| self.error(setting, "true or false is wanted"))
+    }
+
+    /// The protocol's options. `defaults` count where the protocol knows them and nothing else is set.
+    pub(super) fn options(&self, kind: Kind, defaults: &[Setting]) -> Result<Options, Error> {
+        let mut table = Table::new();
+        for setting in defaults {
+            match accept(kind, setting) {
+                Ok(value) => drop(table.insert(setting.key.clone(), value)),
+                Err(message) if is_unknown_key(&message) => {}
+                Err(message) => {
+                    let place = format_args!("defaults.{}: {}", setting.key, explain(&message, &[]));
+                    return Err(Error::at(&setting.origin, place));
+                }
+            }
+        }
+        for setting in self.settings.iter().filter(|setting| !SHARED_KEYS.contains(&setting.key.as_str())) {
+            let value = accept(kind, setting).map_err(|message| self.refuse(setting, &message))?;
+            table.insert(setting.key.clone(), value);
+        }
+        Options::parse(kind, table).map_err(|error| self.own_error(&explain(error.message(), &[])))
+    }
+
+    fn refuse(&self, setting: &Setting, message: &str) -> Error {
+        let text = explain(message, &SHARED_KEYS);
+        if is_unknown_key(message) && matches!(setting.origin, Origin::File(..)) {
+            return path_error(&setting.origin, &self.name, &text);
+        }
+        self.error(setting, &text)
+    }
+}
+
+/// Whether any of the protocols has an option of this name.
+pub(super) fn is_known_option(setting: &Setting) -> bool {
+    let knows = |row: &Row| !matches!(accept(row.kind, setting), Err(message) if is_unknown_key(&message));
+    TABLE.iter().any(knows)
+}
+
+/// The value that the protocol takes: the one given; or, from a flag, what was typed, so that a name may
+/// be `42` without quotes. It is tried alone, so that a complaint is about this setting.
+fn accept(kind: Kind, setting: &Setting) -> Result<Value, String> {
+    let fits = |value: &Value| {
+        let table = Table::from_iter([(setting.key.clone(), value.clone())]);
+        Options::parse(kind, table).map(drop).map_err(|error| error.message().to_owned())
+    };
+    let complaint = match fits(&setting.value) {
+        Ok(()) => return Ok(setting.value.clone()),
+        Err(complaint) => complaint,
+    };
+    let typed = setting.typed.as_ref().map(|text| Value::String(text.clone()));
+    typed.filter(|text| fits(text).is_ok()).ok_or(complaint)
+}
+
+/// `switchboard.toml:7: service.echo: ...`, or `--set echo: ...`.
+fn path_error(origin: &Origin, path: &str, message: &str) -> Error {
+    match origin {
+        Origin::Argument(flag) => Error(format!("{flag} {path}: {message}")),
+        _ => Error::at(origin, format_args!("service.{path}: {message}")),
+    }
+}

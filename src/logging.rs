@@ -1,0 +1,141 @@
+//! The log, on stderr: for people, or as JSON for machines.
+//!
+//! It never stops the loop: a line that stderr does not take at once is dropped and counted, and how
+//! many were is said as soon as it takes lines again. Nothing that a peer sent can forge a line: every
+//! line is bounded, and has no control characters but its own line feed.
+
+use std::fmt::Arguments;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
+use simple_logger::SimpleLogger;
+
+use crate::cli::LogFormat;
+use crate::show::takes_output;
+
+mod line;
+
+/// What other crates may log at most: theirs is a line per event.
+const OTHERS: LevelFilter = LevelFilter::Warn;
+
+/// See the module.
+struct Logger {
+    level: LevelFilter,
+    format: LogFormat,
+    text: SimpleLogger,
+    /// Whether a line can be written without waiting.
+    ready: fn() -> bool,
+    dropped: AtomicU64,
+}
+
+/// Starts the log; once per process.
+///
+/// # Errors
+/// It has been started already.
+pub fn start(level: LevelFilter, format: LogFormat) -> Result<(), SetLoggerError> {
+    log::set_max_level(level);
+    log::set_boxed_logger(Box::new(Logger::new(level, format, || takes_output(std::io::stderr().as_fd()))))
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = metadata.target().starts_with(env!("CARGO_PKG_NAME"));
+        metadata.level() <= if ours { self.level } else { self.level.min(OTHERS) }
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) && !(self.catch_up() && self.write(record)) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Logger {
+    fn new(level: LevelFilter, format: LogFormat, ready: fn() -> bool) -> Self {
+        let text = SimpleLogger::new().with_level(LevelFilter::Trace).with_utc_timestamps();
+        Self { level, format, text, ready, dropped: AtomicU64::new(0) }
+    }
+
+    /// Says how many lines were dropped, if any were; false if that has to wait.
+    fn catch_up(&self) -> bool {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped == 0 {
+            return true;
+        }
+        let said = self.write(
+            &Record::builder()
+                .level(Level::Warn)
+                .target(module_path!())
+                .args(format_args!("{dropped} lines of the log were dropped: stderr did not take them"))
+                .build(),
+        );
+        if !said {
+            self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
+        said
+    }
+
+    /// Writes a line; false if stderr does not take it.
+    fn write(&self, record: &Record<'_>) -> bool {
+        if !(self.ready)() {
+            return false;
+        }
+        match self.format {
+            LogFormat::Text => {
+                let message = line::text(record);
+                // simple_logger panics where stderr fails, and a full disk must not end the daemon.
+                let write = || self.write_text(record.metadata(), format_args!("{message}"));
+                catch_unwind(AssertUnwindSafe(write)).is_ok()
+            }
+            LogFormat::Json => {
+                let line = line::json(record, jiff::Timestamp::now());
+                std::io::stderr().lock().write_all(line.as_bytes()).is_ok()
+            }
+        }
+    }
+
+    fn write_text(&self, metadata: &Metadata<'_>, message: Arguments<'_>) {
+        self.text.log(&Record::builder().metadata(metadata.clone()).args(message).build());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    fn log(logger: &Logger, target: &str, level: Level) {
+        logger.log(&Record::builder().level(level).target(target).args(format_args!("a line")).build());
+    }
+
+    #[test]
+    fn lines_that_nobody_takes_are_counted_until_that_can_be_said() {
+        static READY: AtomicBool = AtomicBool::new(false);
+        let logger = Logger::new(LevelFilter::Info, LogFormat::Json, || READY.load(Ordering::Relaxed));
+        let dropped = || logger.dropped.load(Ordering::Relaxed);
+        log(&logger, "switchboard::test", Level::Info);
+        log(&logger, "switchboard::test", Level::Debug);
+        assert_eq!(dropped(), 1, "what is not logged is not dropped");
+        log(&logger, "switchboard::test", Level::Info);
+        assert_eq!(dropped(), 2);
+        READY.store(true, Ordering::Relaxed);
+        log(&logger, "switchboard::test", Level::Info);
+        assert_eq!(dropped(), 0);
+    }
+
+    #[test]
+    fn other_crates_are_heard_when_something_is_wrong() {
+        let logger = Logger::new(LevelFilter::Trace, LogFormat::Text, || true);
+        let enabled =
+            |target, level| logger.enabled(&Metadata::builder().target(target).level(level).build());
+        assert!(enabled("switchboard::bind", Level::Trace));
+        assert!(!enabled("mio::poll", Level::Info));
+        assert!(enabled("mio::poll", Level::Warn));
+    }
+}

@@ -1,0 +1,123 @@
+//! What the program does, from the command line to the exit code.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::bind::{self, SocketFiles};
+use crate::cli::{Cli, Command, ServeArgs};
+use crate::config::{self, Plan};
+use crate::engine::{self, Setup};
+use crate::shared::Shared;
+use crate::show::Show;
+use crate::start::{self, Screen, Start};
+use crate::{logging, ports_file};
+
+/// Why the program ends without having done what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was asked makes no sense.
+    #[error(transparent)]
+    Configuration(#[from] config::Error),
+    /// A place to listen could not be had.
+    #[error(transparent)]
+    Bind(#[from] bind::Error),
+    /// The ports file could not be written.
+    #[error("ports file {0}: {1}")]
+    PortsFile(String, std::io::Error),
+    /// The engine could not run.
+    #[error("{0}")]
+    Engine(std::io::Error),
+}
+
+impl Failure {
+    /// 2 for wrong usage or configuration, 1 for what failed in doing it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => 2,
+            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) => 1,
+        }
+    }
+}
+
+/// Says on stderr what went wrong.
+pub fn complain(failure: &Failure) {
+    let style = if Screen::of(&std::io::stderr()).colours { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(std::io::stderr(), "{}error:{} {failure}", style.0, style.1);
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What kept it from being done.
+pub fn run(cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        None => serve(&cli.serve),
+        Some(Command::Serve(args)) => serve(args),
+        Some(Command::Services) => {
+            print(&start::services(&Screen::of(&std::io::stdout())));
+            Ok(())
+        }
+    }
+}
+
+fn serve(args: &ServeArgs) -> Result<(), Failure> {
+    let plan = Plan::new(args)?;
+    // Only a test starts two programs in one process, and may keep the first one's log.
+    let _ = logging::start(plan.log_level, plan.log_format);
+    let descriptors = raise_descriptors();
+    if let Some(path) = &plan.ports_file {
+        ports_file::clear(path).map_err(|error| ports_failure(path, error))?;
+    }
+    let stop = stop_flag().map_err(Failure::Engine)?;
+    let bound = bind::bind(&plan.services, &plan.places)?;
+    // Removed on the way out, whichever way that is.
+    let _files = SocketFiles::of(&bound.listeners);
+    if let Some(path) = &plan.ports_file {
+        ports_file::write(path, &plan.services, &bound.listeners)
+            .map_err(|error| ports_failure(path, error))?;
+    }
+    let keys = std::io::stdin().is_terminal();
+    let start = Start { services: &plan.services, bound: &bound, descriptors, keys };
+    print(&start.text(&Screen::of(&std::io::stdout())));
+
+    let shared = Shared::new(Show::stdout());
+    if let Some(address) = start.web_address() {
+        shared.set_web_address(address);
+    }
+    let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
+    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, stop };
+    engine::serve(plan.engine, setup).map_err(Failure::Engine)
+}
+
+/// A flag that a signal to stop sets. Whoever reads the ports file may send one before the engine handles
+/// them, and it must neither kill the program halfway nor be lost.
+fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+fn ports_failure(path: &Path, error: std::io::Error) -> Failure {
+    Failure::PortsFile(path.display().to_string(), error)
+}
+
+/// Raises the soft limit on descriptors to the hard one; gives what is in force then.
+fn raise_descriptors() -> u64 {
+    let raised = rlimit::increase_nofile_limit(u64::MAX);
+    let read = |_| rlimit::getrlimit(rlimit::Resource::NOFILE).map(|(soft, _)| soft);
+    // POSIX guarantees this few to everyone.
+    raised.or_else(read).unwrap_or(20)
+}
+
+/// Prints at once. A reader that is gone does not keep the daemon from serving.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

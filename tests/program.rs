@@ -1,0 +1,135 @@
+//! The program as scripts see it: what it prints, and its exit codes.
+
+// The helpers below belong to the tests as much as the tests do.
+#![allow(clippy::unwrap_used)]
+
+use std::io::BufRead;
+use std::process::Output;
+
+use assert_cmd::Command;
+
+/// Runs the program with none of this process's settings.
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::cargo_bin("switchboard").unwrap();
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SWITCHBOARD_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).envs(environment.iter().copied()).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn services_are_listed_a_line_each() {
+    let output = run(&["services"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    let echo = text.lines().find(|line| line.starts_with("echo")).unwrap();
+    assert!(echo.contains("10007  tcp+udp") && echo.ends_with("RFC 862; lab E"), "{echo}");
+    assert!(!text.contains('\x1b'), "no colours where there is no terminal");
+    // What the environment says about serving is no business of the list.
+    assert_eq!(stdout(&run(&["services"], &[("SWITCHBOARD_ONLY", "echo")])), text);
+}
+
+#[test]
+fn help_shows_every_flag() {
+    let output = run(&["--help"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    for flag in
+        ["bind", "port", "well-known", "ports-file", "only", "without", "set", "root", "config", "engine"]
+    {
+        assert!(text.contains(&format!("--{flag}")), "{flag}");
+    }
+    for flag in ["grace", "verbose", "quiet", "log-format"] {
+        assert!(text.contains(&format!("--{flag}")), "{flag}");
+    }
+    assert_eq!(run(&["serve", "--help"], &[]).status.code(), Some(0));
+    assert_eq!(run(&["--version"], &[]).status.code(), Some(0));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for arguments in [
+        &["--nonsense"][..],
+        &["--port", "echo"],
+        &["--port", "echo=x"],
+        &["--set", "echo"],
+        &["--only", "ecko"],
+        &["--grace", "soon"],
+        &["-v", "-q"],
+        &["serve", "--set", "echo.color=red"],
+    ] {
+        let output = run(arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).starts_with("error: "), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_mistake_in_the_file_is_one_line_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.toml");
+    std::fs::write(&path, "[service.shout]\nprotocol = \"modify\"\nport = 0\nmodee = \"upper\"\n").unwrap();
+    let output = run(&["--config", path.to_str().unwrap()], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    let expected =
+        format!("error: {}:4: service.shout: unknown key \"modee\"; it knows mode, ", path.display());
+    assert!(said.starts_with(&expected) && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn a_variable_counts_unless_there_is_a_flag_and_is_named_in_complaints() {
+    let output = run(&[], &[("SWITCHBOARD_ONLY", "ecko")]);
+    assert!(
+        stderr(&output).starts_with("error: SWITCHBOARD_ONLY: no service \"ecko\""),
+        "{}",
+        stderr(&output)
+    );
+    let output = run(&["serve", "--only", "eckoo"], &[("SWITCHBOARD_ONLY", "ecko")]);
+    assert!(stderr(&output).starts_with("error: --only: no service \"eckoo\""), "{}", stderr(&output));
+}
+
+#[test]
+fn a_taken_port_that_was_named_is_exit_code_1() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    let output = run(&["--only", "echo", "--port", &format!("echo={port}")], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.starts_with(&format!("error: --port: service echo: port {port} (127.0.0.1) is ")), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn the_ports_file_is_whole_and_socket_files_do_not_outlive_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, socket) = (dir.path().join("ports"), dir.path().join("socket"));
+    std::fs::write(&ports, "left over\n").unwrap();
+    let listen = format!("echo.listen=unix:{}", socket.display());
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_switchboard"))
+        .args(["--only", "echo", "--port", "echo=0", "--set", &listen, "--ports-file"])
+        .arg(&ports)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut table = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(table.any(|line| line.unwrap() == "Ctrl-C stops it"), "the table comes after the file");
+    let text = std::fs::read_to_string(&ports).unwrap();
+    // The engine may have ended by itself; then there is nothing to end.
+    let pid = rustix::process::Pid::from_child(&child);
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    assert!(child.wait().unwrap().success());
+
+    assert!(text.starts_with("echo tcp 127.0.0.1:") && text.ends_with('\n'), "{text}");
+    assert!(text.contains(&format!("echo unix {}\n", socket.display())), "{text}");
+    assert!(!socket.exists());
+}
