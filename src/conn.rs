@@ -185,10 +185,10 @@ impl Conn {
     }
 
     /// Whether to read from the peer: not when it does not read what it is sent (back-pressure), not
-    /// when the session has not taken what was read.
+    /// when the session has not taken what was read, be it for lack of room or of a turn.
     pub fn wants_input(&self) -> bool {
         match self.life {
-            Life::Open => !self.peer_done && !self.held && !self.out_is_full(),
+            Life::Open => !self.peer_done && !self.held && !self.out_is_full() && !self.is_busy(),
             Life::Lingering(_) => true,
             Life::Finishing(_) | Life::Dead(_) => false,
         }
@@ -265,6 +265,11 @@ impl Conn {
     /// The room membership to feed; none once the session is over.
     pub fn member(&self) -> Option<MemberId> {
         if self.life == Life::Open { self.session.member() } else { None }
+    }
+
+    /// The session waits for its turn and has left input until then.
+    fn is_busy(&self) -> bool {
+        self.yielded && self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty())
     }
 
     fn out_is_full(&self) -> bool {

@@ -15,6 +15,16 @@ pub const PENDING_INPUT: usize = 256 * 1024;
 pub const MAX_LINE: usize = 64 * 1024;
 /// Longest request head (request line and all fields) of `http`.
 pub const HTTP_HEAD: usize = 32 * 1024;
+/// Longest target of a request of `http`.
+pub const HTTP_TARGET: usize = 8 * 1024;
+/// Longest body of a request that `http` reads, to drop it.
+pub const HTTP_BODY: u64 = 1024 * 1024;
+/// Files up to this size are read and sent from memory; longer ones are sent by the kernel.
+pub const HTTP_SMALL_FILE: usize = 8 * 1024;
+/// Entries of a directory looked at in a turn: each costs about 2 us.
+pub const LISTING_PER_TURN: usize = 512;
+/// Entries that a listing shows at the most; it says so when there are more.
+pub const LISTING_ENTRIES: usize = 100_000;
 
 /// What one connection may read in a turn of the reactor before the others get theirs.
 pub const READ_PER_TURN: usize = 256 * 1024;

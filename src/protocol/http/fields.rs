@@ -1,0 +1,151 @@
+//! The fields of a request that decide where it ends and what becomes of its connection.
+
+use std::net::Ipv6Addr;
+
+use super::refusal::{Refusal, Status};
+use super::request::Framing;
+use crate::limits;
+
+/// The fields that matter here, as they come. What could be read in two ways is refused.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    length: Option<u64>,
+    coding: Option<&'a [u8]>,
+    expect: Option<&'a [u8]>,
+    close: bool,
+    keep_alive: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// Takes note of a field; most are ignored.
+    ///
+    /// # Errors
+    /// 400 for a field that came twice or makes no sense.
+    pub(super) fn add(&mut self, name: &str, value: &'a [u8]) -> Result<(), Refusal> {
+        if name.eq_ignore_ascii_case("host") {
+            once(&mut self.host, value, "a request has one Host field")
+        } else if name.eq_ignore_ascii_case("content-length") {
+            once(&mut self.length, length(value)?, "a request has one Content-Length field")
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            once(&mut self.coding, value, "a request has one Transfer-Encoding field")
+        } else if name.eq_ignore_ascii_case("expect") {
+            once(&mut self.expect, value, "a request has one Expect field")
+        } else {
+            if name.eq_ignore_ascii_case("connection") {
+                self.connection(value);
+            }
+            Ok(())
+        }
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    /// Exactly one valid Host field in HTTP/1.1, at most one before (RFC 9112, section 3.2).
+    pub(super) fn check_host(&self, minor: u8) -> Result<(), Refusal> {
+        match self.host {
+            Some(host) if is_authority(host) => Ok(()),
+            Some(_) => Err(Refusal::bad("the Host field is not a host and perhaps a port")),
+            None if minor == 0 => Ok(()),
+            None => Err(Refusal::bad("a request of HTTP/1.1 needs a Host field")),
+        }
+    }
+
+    /// How long the body is.
+    ///
+    /// # Errors
+    /// 400 where two readings are possible, 413 for a body that is too long, 501 for an unknown coding.
+    pub(super) fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
+        match (self.length, self.coding) {
+            (Some(_), Some(_)) => {
+                Err(Refusal::bad("a request has either Content-Length or Transfer-Encoding, never both"))
+            }
+            (None, Some(_)) if minor == 0 => Err(Refusal::bad("HTTP/1.0 knows no Transfer-Encoding")),
+            (None, Some(coding)) => chunked(coding),
+            (Some(length), None) if length > limits::HTTP_BODY => Err(body_too_long()),
+            (length, None) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
+    }
+
+    /// Whether a field speaks of a body, be it an empty one.
+    pub(super) fn announce_body(&self) -> bool {
+        self.length.is_some() || self.coding.is_some()
+    }
+
+    /// Whether the peer waits for `100 Continue` (RFC 9110, section 10.1.1); HTTP/1.0 has no such thing.
+    ///
+    /// # Errors
+    /// 417 for any other expectation.
+    pub(super) fn expects_continue(&self, minor: u8) -> Result<bool, Refusal> {
+        match self.expect {
+            Some(value) if minor > 0 && value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
+            Some(_) if minor > 0 => {
+                Err(Refusal::closing(Status::EXPECTATION_FAILED, "the only expectation met is 100-continue"))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether the connection outlives the request (RFC 9112, section 9.3).
+    pub(super) fn keeps_alive(&self, minor: u8) -> bool {
+        !self.close && (minor > 0 || self.keep_alive)
+    }
+}
+
+/// Refuses a body longer than [`limits::HTTP_BODY`].
+pub(super) fn body_too_long() -> Refusal {
+    let text = format!("a request body may have {} bytes at the most", limits::HTTP_BODY);
+    Refusal::closing(Status::TOO_LARGE, text)
+}
+
+fn once<T>(place: &mut Option<T>, value: T, rule: &'static str) -> Result<(), Refusal> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::bad(rule)),
+    }
+}
+
+/// Digits and nothing else; one number even where several agree.
+fn length(value: &[u8]) -> Result<u64, Refusal> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    let number = digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten();
+    number.ok_or_else(|| Refusal::bad("Content-Length is not one decimal number that fits"))
+}
+
+/// `chunked` must come last and once (RFC 9112, section 6.1); it is the only coding known here.
+fn chunked(value: &[u8]) -> Result<Framing, Refusal> {
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    if is_chunked(value) {
+        return Ok(Framing::Chunked);
+    }
+    let mut codings = value.rsplit(|b| *b == b',').map(<[u8]>::trim_ascii);
+    let last = codings.next().unwrap_or_default();
+    if last.is_empty() || codings.any(|coding| coding.is_empty() || is_chunked(coding)) {
+        return Err(Refusal::bad("Transfer-Encoding is not a list of codings with chunked at its end"));
+    }
+    Err(Refusal::closing(Status::NOT_IMPLEMENTED, "the only transfer coding known here is chunked"))
+}
+
+/// A host and perhaps a port (RFC 3986, section 3.2), without user information.
+pub(super) fn is_authority(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else { return false };
+    if let Some(literal) = text.strip_prefix('[') {
+        let Some((address, port)) = literal.split_once(']') else { return false };
+        return address.parse::<Ipv6Addr>().is_ok() && is_port(port);
+    }
+    let host = text.find(':').map_or(text, |colon| text.get(..colon).unwrap_or_default());
+    let port = text.get(host.len()..).unwrap_or_default();
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
+    !host.is_empty() && host.bytes().all(allowed) && is_port(port)
+}
+
+/// Nothing, or a colon and a port; RFC 3986 lets the number be missing.
+fn is_port(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix(':') else { return text.is_empty() };
+    digits.bytes().all(|b| b.is_ascii_digit()) && (digits.is_empty() || digits.parse::<u16>().is_ok())
+}

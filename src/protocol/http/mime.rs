@@ -1,0 +1,67 @@
+//! Media types by the extension of a file's name.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+/// What a name without a known extension is.
+const UNKNOWN: &str = "application/octet-stream";
+
+/// Where the common tables are old, or mean something else than a programmer does.
+const OVERRIDES: &[(&str, &str)] = &[
+    ("avif", "image/avif"),
+    ("js", "text/javascript"),
+    ("jsonl", "application/jsonl"),
+    ("md", "text/markdown"),
+    ("mjs", "text/javascript"),
+    ("pcap", "application/vnd.tcpdump.pcap"),
+    ("pcapng", "application/x-pcapng"),
+    ("toml", "text/plain"),
+    ("ts", "text/plain"),
+    ("wasm", "application/wasm"),
+    ("webp", "image/webp"),
+    ("woff2", "font/woff2"),
+    ("yaml", "text/plain"),
+    ("yml", "text/plain"),
+];
+
+/// The `Content-Type` of a file of this name; text is taken to be UTF-8.
+pub(super) fn content_type(name: &Path) -> Cow<'static, str> {
+    let extension = name.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let known = OVERRIDES.iter().find(|(known, _)| *known == extension).map(|(_, media_type)| *media_type);
+    let media_type = known.or_else(|| mime_infer::MimeInfer::from_ext(&extension).first_raw());
+    match media_type {
+        Some(text) if text.starts_with("text/") => Cow::Owned(format!("{text}; charset=utf-8")),
+        other => Cow::Borrowed(other.unwrap_or(UNKNOWN)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_what_browsers_need() {
+        for (name, expected) in [
+            ("a.html", "text/html; charset=utf-8"),
+            ("A.HTML", "text/html; charset=utf-8"),
+            ("a.css", "text/css; charset=utf-8"),
+            ("a.mjs", "text/javascript; charset=utf-8"),
+            ("README.md", "text/markdown; charset=utf-8"),
+            ("a.ts", "text/plain; charset=utf-8"),
+            ("a.txt", "text/plain; charset=utf-8"),
+            ("a.tar.gz", "application/gzip"),
+            ("a.wasm", "application/wasm"),
+            ("a.avif", "image/avif"),
+            ("a.png", "image/png"),
+            ("a.svg", "image/svg+xml"),
+            ("a.json", "application/json"),
+            ("a.pcapng", "application/x-pcapng"),
+            ("a.pdf", "application/pdf"),
+            ("Makefile", UNKNOWN),
+            (".html", UNKNOWN),
+            ("a.", UNKNOWN),
+        ] {
+            assert_eq!(content_type(Path::new(name)), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A request's head, taken apart (RFC 9112, sections 2 to 6, and RFC 9110, sections 7 to 10).
+
+use httparse::{EMPTY_HEADER, Status as Parsed, parse_headers};
+
+use super::fields::Fields;
+use super::head::target_too_long;
+use super::refusal::{Refusal, Status};
+use super::target::Target;
+use crate::limits;
+
+/// Most fields of a request.
+const MAX_FIELDS: usize = 100;
+
+/// What the methods of RFC 9110, section 9, are to this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Head,
+    Options,
+    /// Known, and not allowed here.
+    Known,
+    /// Anything else.
+    Unknown,
+}
+
+impl Method {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"OPTIONS" => Self::Options,
+            b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"TRACE" | b"PATCH" => Self::Known,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A request line, of HTTP/1 whatever its minor version.
+#[derive(Debug)]
+pub(super) struct RequestLine<'a> {
+    pub(super) method: Method,
+    pub(super) target: &'a [u8],
+    /// 0 for HTTP/1.0, 1 for all that came later.
+    pub(super) minor: u8,
+}
+
+impl<'a> RequestLine<'a> {
+    /// Takes a line apart, its line end included.
+    ///
+    /// # Errors
+    /// 400 for what is no request line, 414 for a target that is too long, 505 for another major version.
+    pub(super) fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut parts = line.split(|b| *b == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Refusal::bad("a request line is: method, one blank, target, one blank, version"));
+        };
+        if !is_token(method) {
+            return Err(Refusal::bad("the method is not a word"));
+        }
+        if target.is_empty() || target.iter().any(u8::is_ascii_control) {
+            return Err(Refusal::bad("the request target is empty or has a control character"));
+        }
+        let minor = minor_version(version)?;
+        if target.len() > limits::HTTP_TARGET {
+            return Err(target_too_long());
+        }
+        Ok(Self { method: Method::of(method), target, minor })
+    }
+}
+
+fn minor_version(version: &[u8]) -> Result<u8, Refusal> {
+    match version {
+        b"HTTP/1.0" => Ok(0),
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(1),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(Refusal::closing(Status::VERSION, "this server speaks HTTP/1.1 and HTTP/1.0"))
+        }
+        _ => Err(Refusal::bad("a request line ends in HTTP/1.1 or HTTP/1.0")),
+    }
+}
+
+/// Whether this is a token (RFC 9110, section 5.6.2).
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+}
+
+/// How long the body of a request is (RFC 9112, section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// So many bytes.
+    Length(u64),
+    /// As many as its chunks say.
+    Chunked,
+}
+
+/// What a reply must know of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exchange {
+    /// The reply has no body.
+    pub(super) head_only: bool,
+    /// Minor version of the request: 0 or 1.
+    pub(super) minor: u8,
+    /// The connection stays open for the next request.
+    pub(super) keep: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The file or directory at a path.
+    At(Target),
+    /// What may be asked for.
+    Methods,
+}
+
+/// A request whose framing is sound, so that the next one can be found behind it.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) exchange: Exchange,
+    pub(super) framing: Framing,
+    /// The peer waits for `100 Continue` before it sends the body.
+    pub(super) expects_continue: bool,
+    /// What to answer once the body is through.
+    pub(super) wanted: Result<Wanted, Refusal>,
+}
+
+impl Request {
+    /// Takes a whole head apart; its first `line` bytes are the request line.
+    ///
+    /// # Errors
+    /// Where the request ends is not certain, or it is not allowed: the connection must close.
+    pub(super) fn parse(head: &[u8], line: usize) -> Result<Self, Refusal> {
+        let (line, rest) = head.split_at_checked(line).unwrap_or_default();
+        let typed = !line.ends_with(b"\r\n");
+        let line = RequestLine::parse(line)?;
+        let fields = fields(rest)?;
+        fields.check_host(line.minor)?;
+        let framing = fields.framing(line.minor)?;
+        if typed && fields.announce_body() {
+            return Err(Refusal::bad("a request with a body must end its lines in CR LF"));
+        }
+        let expects_continue = fields.expects_continue(line.minor)?;
+        let exchange = Exchange {
+            head_only: line.method == Method::Head,
+            minor: line.minor,
+            keep: !typed && fields.keeps_alive(line.minor),
+        };
+        Ok(Self { exchange, framing, expects_continue, wanted: wanted(&line) })
+    }
+}
+
+fn fields(bytes: &[u8]) -> Result<Fields<'_>, Refusal> {
+    let mut room = [EMPTY_HEADER; MAX_FIELDS];
+    let parsed = match parse_headers(bytes, &mut room) {
+        Ok(Parsed::Complete((_, parsed))) => parsed,
+        Ok(Parsed::Partial) => return Err(Refusal::bad("the head of the request is incomplete")),
+        Err(httparse::Error::TooManyHeaders) => {
+            let text = format!("a request may have {MAX_FIELDS} fields at the most");
+            return Err(Refusal::closing(Status::HEAD_TOO_LARGE, text));
+        }
+        Err(httparse::Error::HeaderName) => {
+            return Err(Refusal::bad("a field is: name, colon, value; no blank may stand before the colon"));
+        }
+        Err(_) => return Err(Refusal::bad("the value of a field has a forbidden control character")),
+    };
+    let mut fields = Fields::default();
+    for field in parsed {
+        fields.add(field.name, field.value)?;
+    }
+    Ok(fields)
+}
+
+fn wanted(line: &RequestLine<'_>) -> Result<Wanted, Refusal> {
+    match (line.method, line.target) {
+        (Method::Unknown, _) => Err(Refusal::new(Status::NOT_IMPLEMENTED, "this method is unknown here")),
+        (Method::Known, _) => {
+            Err(Refusal::new(Status::METHOD_NOT_ALLOWED, "files can be read here, not changed"))
+        }
+        (Method::Options, b"*") => Ok(Wanted::Methods),
+        (Method::Options, target) => Target::parse(target).map(|_| Wanted::Methods),
+        (Method::Get | Method::Head, target) => Target::parse(target).map(Wanted::At),
+    }
+}

@@ -1,0 +1,171 @@
+//! Files, and what must not be one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::super::Options;
+use super::{LONG, Site, statuses};
+
+fn status(site: &Site, path: &str) -> u16 {
+    statuses(site.get(path).as_bytes())[0]
+}
+
+#[test]
+fn a_file_comes_with_its_fields() {
+    let site = Site::new();
+    let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
+    fs::File::open(site.root().join("a.txt")).unwrap().set_modified(modified).unwrap();
+    assert_eq!(
+        site.get("/a.txt"),
+        "HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: Sat, 21 Nov 2026 01:07:09 GMT\r\n\
+         Content-Length: 6\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
+         Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\nhello\n"
+    );
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let site = Site::new();
+    for path in ["/a.txt", "/long.bin", "/", "/sub", "/none", "/with%20index/", "/%2e%2e", "/empty.html"] {
+        let ask = |method| site.ask([format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()]).0;
+        let (get, head) = (ask("GET"), ask("HEAD"));
+        assert!(get.starts_with(&head) && head.ends_with(b"\r\n\r\n"), "{path}");
+        let text = String::from_utf8(head.clone()).unwrap();
+        let length = text.split("Content-Length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        assert_eq!(length.unwrap().parse(), Ok(get.len() - head.len()), "{path}");
+    }
+}
+
+#[test]
+fn a_long_file_comes_whole() {
+    let site = Site::new();
+    assert!(site.get("/long.bin").ends_with(&format!("\r\n\r\n{}", "x".repeat(LONG))));
+}
+
+#[test]
+fn nothing_outside_the_root_is_reached() {
+    let site = Site::new();
+    for (path, expected) in [
+        ("/../outside/passwd", 400),
+        ("/..", 400),
+        ("/./a.txt", 400),
+        ("/sub/../../outside/passwd", 400),
+        ("/%2e%2e/outside/passwd", 400),
+        ("/%2E./outside/passwd", 400),
+        ("/..%2foutside%2fpasswd", 404),
+        ("/..%2Foutside/passwd", 404),
+        ("/%2e%2e%2foutside%2fpasswd", 404),
+        ("/sub%2fb.txt", 404),
+        ("/%252e%252e/outside/passwd", 404),
+        ("/..%5c..%5coutside", 404),
+        ("/..\\..\\outside", 404),
+        ("/a.txt%00.html", 400),
+        ("/%00", 400),
+        ("/%", 400),
+        ("/%4", 400),
+        ("/%zz", 400),
+        ("/%ff%fe", 404),
+        ("/\u{e9}", 404),
+        ("//outside/passwd", 404),
+        ("/relative", 404),
+        ("/absolute", 404),
+        ("/out/passwd", 404),
+        ("/out/", 404),
+        ("/out", 404),
+        ("/dangling", 404),
+        ("/loop", 404),
+        ("/.secret", 404),
+        ("/%2esecret", 404),
+        ("/a.txt/", 404),
+        ("/a.txt/x", 404),
+        ("/sub/inside", 200),
+        ("//a.txt", 200),
+        ("/%61.txt?x=/../..", 200),
+        ("/back%5cslash", 200),
+    ] {
+        assert_eq!(status(&site, path), expected, "{path}");
+        assert!(!site.get(path).contains("SECRET"), "{path}");
+    }
+    assert_eq!(status(&site, &format!("/{}", "x".repeat(300))), 404);
+}
+
+#[test]
+fn a_directory_without_its_slash_is_redirected() {
+    let site = Site::new();
+    fs::create_dir_all(site.root().join("evil.com/x")).unwrap();
+    fs::create_dir(site.root().join("a?b:c\r\nd")).unwrap();
+    for (path, location) in [
+        ("/sub", "/sub/"),
+        ("/sub?a=b&c", "/sub/?a=b&c"),
+        ("/sub/deep", "/sub/deep/"),
+        ("/with%20index", "/with%20index/"),
+        ("//evil.com", "/evil.com/"),
+        ("///evil.com//x", "/evil.com/x/"),
+        ("http://elsewhere//evil.com", "/evil.com/"),
+        ("/a%3fb%3Ac%0d%0Ad?\u{e9}<", "/a%3Fb%3Ac%0D%0Ad/?%C3%A9%3C"),
+    ] {
+        let reply = site.get(path);
+        assert!(reply.starts_with("HTTP/1.1 301 "), "{path}: {reply}");
+        assert!(reply.contains(&format!("\r\nLocation: {location}\r\n")), "{path}: {reply}");
+    }
+}
+
+#[test]
+fn the_index_stands_for_its_directory() {
+    let site = Site::new();
+    assert!(site.get("/with%20index/").ends_with("\r\n\r\n<h1>index</h1>"));
+    let site = Site::with(Options { index: "b.txt".to_owned(), listing: false, ..Options::default() });
+    assert!(site.get("/sub/").ends_with("\r\n\r\nbelow\n"));
+    assert_eq!(status(&site, "/"), 403);
+    let site = Site::with(Options { index: String::new(), hidden: true, ..Options::default() });
+    assert!(site.get("/with%20index/").contains("index.html</a>"));
+    assert_eq!(status(&site, "/.secret"), 200);
+}
+
+#[test]
+fn what_is_no_file_does_not_block() {
+    let site = Site::new();
+    mknodat(CWD, site.root().join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(site.root().join("socket")).unwrap();
+    assert_eq!((status(&site, "/pipe"), status(&site, "/socket")), (403, 403));
+    assert!(!site.get("/").contains("pipe"));
+}
+
+#[test]
+fn what_may_not_be_read_is_forbidden() {
+    let site = Site::new();
+    fs::set_permissions(site.root().join("a.txt"), fs::Permissions::from_mode(0o0)).unwrap();
+    if fs::File::open(site.root().join("a.txt")).is_err() {
+        assert_eq!(status(&site, "/a.txt"), 403);
+    }
+}
+
+#[test]
+fn errors_of_the_file_system_have_their_status() {
+    use rustix::io::Errno;
+    for (errno, expected, closes) in [
+        (Errno::ACCESS, 403, false),
+        (Errno::NOENT, 404, false),
+        (Errno::LOOP, 404, false),
+        (Errno::MFILE, 503, true),
+        (Errno::NFILE, 503, true),
+        (Errno::IO, 500, false),
+    ] {
+        let refusal = super::super::Refusal::from(std::io::Error::from(errno));
+        assert_eq!((refusal.status.0, refusal.closes), (expected, closes));
+    }
+}
+
+#[test]
+fn a_method_that_is_not_allowed_is_told_what_is() {
+    let site = Site::new();
+    let ask = |line: &str| site.ask([format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()]).0;
+    for line in ["PUT /a.txt", "OPTIONS *", "OPTIONS /none"] {
+        let reply = String::from_utf8(ask(line)).unwrap();
+        assert!(reply.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"), "{reply}");
+    }
+    let reply = String::from_utf8(ask("OPTIONS *")).unwrap();
+    assert!(!reply.contains("Content-Length") && reply.ends_with("\r\n\r\n"));
+}

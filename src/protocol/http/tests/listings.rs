@@ -1,0 +1,119 @@
+//! Pages of directories.
+
+use std::fs;
+
+use askama::Template;
+
+use super::super::{Options, page::Bottom};
+use super::{Site, statuses};
+use crate::conn::{Conn, Env, Life};
+use crate::limits;
+use crate::protocol::Why;
+
+/// The body of a chunked reply, and what follows it.
+fn unchunk(mut rest: &str) -> (String, &str) {
+    let mut body = String::new();
+    loop {
+        let (size, after) = rest.split_once("\r\n").unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        body.push_str(&after[..size]);
+        rest = after[size..].strip_prefix("\r\n").unwrap();
+        if size == 0 {
+            return (body, rest);
+        }
+    }
+}
+
+fn many(n: usize) -> Site {
+    let site = Site::with(Options::default());
+    fs::create_dir(site.root().join("many")).unwrap();
+    for i in 0..n {
+        fs::write(site.root().join(format!("many/file {i:06}")), b"x").unwrap();
+    }
+    fs::create_dir(site.root().join("many/zoo")).unwrap();
+    site
+}
+
+#[test]
+fn names_are_escaped_and_encoded() {
+    let site = Site::new();
+    fs::write(site.root().join("\"><img src=x onerror=alert(1)>"), b"").unwrap();
+    let page = site.get("/");
+    assert!(!page.contains("<img"));
+    assert!(page.contains("href=\"%22%3E%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E\""), "{page}");
+    assert!(page.contains("&#60;img src=x onerror=alert(1)&#62;</a>"), "{page}");
+    fs::create_dir(site.root().join("<b>")).unwrap();
+    assert!(!site.get("/%3Cb%3E/").contains("<b>"));
+}
+
+#[test]
+fn directories_come_first_and_outsiders_not_at_all() {
+    let site = Site::new();
+    let page = site.get("/");
+    let rows: Vec<&str> =
+        page.split("<tr><td><a href=\"").skip(1).map(|row| row.split('"').next().unwrap()).collect();
+    assert_eq!(rows, ["sub/", "with%20index/", "a.txt", "back%5Cslash", "empty.html", "long.bin"]);
+    assert!(page.contains(">19.5 KiB<") && !page.contains("../"));
+    let sub = site.get("/sub/");
+    let rows: Vec<&str> =
+        sub.split("<tr><td><a href=\"").skip(1).map(|row| row.split('"').next().unwrap()).collect();
+    assert_eq!(rows, ["../", "deep/", "b.txt", "inside"], "a link that stays inside is followed");
+    let site = Site::with(Options { hidden: true, ..Options::default() });
+    assert!(site.get("/").contains(".secret"));
+}
+
+#[test]
+fn a_huge_directory_comes_in_slices() {
+    let site = many(3 * limits::LISTING_PER_TURN);
+    let mut client = site.connect();
+    let request = b"GET /many/ HTTP/1.1\r\nHost: h\r\n\r\nGET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n";
+    client.with(|conn, env| conn.input(request, env));
+    assert!(client.conn.has_turn() && !client.conn.wants_input(), "its turn comes before more input");
+    client.read();
+    let (head, rest) = client.text().split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Transfer-Encoding: chunked") && !head.contains("Content-Length"));
+    let (page, next) = unchunk(rest);
+    assert_eq!(page.matches("<tr><td><a href=\"").count(), 3 * limits::LISTING_PER_TURN + 2);
+    assert!(page.find("zoo/").unwrap() < page.find("file 000000").unwrap());
+    assert!(page.find("file 000999").unwrap() < page.find("file 001000").unwrap());
+    assert!(page.ends_with("</html>\n"));
+    assert!(next.starts_with("HTTP/1.1 200 OK\r\n") && next.ends_with("hello\n"));
+    assert!(client.is_open() && client.conn.wants_input());
+}
+
+#[test]
+fn old_clients_get_it_to_the_end_of_the_connection() {
+    let site = many(limits::LISTING_PER_TURN);
+    let (got, is_open) = site.ask([b"GET /many/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".as_slice()]);
+    let text = String::from_utf8(got).unwrap();
+    let (head, page) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Connection: close") && !head.contains("Transfer-Encoding"));
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n") && !is_open);
+    let (head, is_open) = site.ask([b"HEAD /many/ HTTP/1.1\r\nHost: h\r\n\r\n".as_slice()]);
+    assert!(head.ends_with(b"\r\n\r\n") && is_open);
+    assert!(String::from_utf8(head).unwrap().contains("Transfer-Encoding: chunked"));
+}
+
+#[test]
+fn a_listing_is_finished_whatever_ends_meanwhile() {
+    let site = many(2 * limits::LISTING_PER_TURN);
+    let request = b"GET /many/ HTTP/1.1\r\nHost: h\r\n\r\nGET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n";
+    for (event, why) in
+        [(Conn::peer_done as fn(&mut Conn, &mut Env<'_>), Why::PeerDone), (Conn::drain, Why::Shutdown)]
+    {
+        let mut client = site.connect();
+        client.with(|conn, env| conn.input(request, env));
+        client.with(event);
+        client.read();
+        assert_eq!(statuses(&client.got), [200, 200]);
+        assert!(client.got.ends_with(b"hello\n"));
+        assert_eq!(client.conn.life(), Life::Finishing(why));
+    }
+}
+
+#[test]
+fn a_page_that_leaves_something_out_says_so() {
+    let bottom = |limit| Bottom { limit }.render().unwrap();
+    assert!(bottom(Some(limits::LISTING_ENTRIES)).contains("only 100000 are shown"));
+    assert!(!bottom(None).contains("shown"));
+}
