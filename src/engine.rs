@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::limits;
@@ -47,26 +46,9 @@ pub struct Setup {
     pub grace: Duration,
     /// The process's limit on open descriptors.
     pub descriptors: u64,
-    /// Set by a SIGINT or SIGTERM, from before anybody was told that the program is ready. An engine
-    /// looks at it once, as soon as it handles these signals itself: one may have come before that.
-    pub stop: Arc<AtomicBool>,
-}
-
-/// The engines there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// One thread, one poll, every socket.
-    Reactor,
-    /// A thread per connection.
-    Threads,
-}
-
-/// Serves until it is told to stop (SIGINT, SIGTERM, Esc).
-///
-/// # Errors
-/// What keeps the engine from running at all; what happens to one connection is not among it.
-pub fn serve(_engine: Engine, _setup: Setup) -> std::io::Result<()> {
-    Ok(())
+    /// The operator's signals and keys, listened to since before anybody was told that the program is
+    /// ready: a signal that came meanwhile is not lost.
+    pub control: Control,
 }
 
 /// Serves until the operator stops it: INT, TERM, or Esc on the terminal.
@@ -75,17 +57,16 @@ pub fn serve(_engine: Engine, _setup: Setup) -> std::io::Result<()> {
 /// The operating system refused something without which nothing can be served, or the operator asked
 /// a second time and did not want to wait for the drain.
 pub fn serve(engine: Engine, setup: Setup) -> io::Result<()> {
-    let control = Control::new()?;
     match engine {
-        Engine::Reactor => serve_by_reactor(setup, control),
-        Engine::Threads => threads::serve(setup, control),
+        Engine::Reactor => serve_by_reactor(setup),
+        Engine::Threads => threads::serve(setup),
     }
 }
 
-fn serve_by_reactor(setup: Setup, control: Control) -> io::Result<()> {
-    let mut net = MioNet::new(control)?;
+fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     let guard = Guard::new(setup.udp_ports());
     let capacity = setup.capacity();
+    let mut net = MioNet::new(setup.control)?;
     let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
     for listener in setup.listeners {
         let service = u16::try_from(listener.service).map_err(io::Error::other)?;
@@ -100,8 +81,12 @@ fn serve_by_reactor(setup: Setup, control: Control) -> io::Result<()> {
     }
     let Setup { services, shared, grace, .. } = setup;
     let mut reactor = Reactor::new(net, House { services, shared, capacity, grace }, guard);
-    streams.into_iter().for_each(|(socket, service)| reactor.add_listener(socket, service));
-    datagrams.into_iter().for_each(|(socket, service)| reactor.add_datagrams(socket, service));
+    for (socket, service) in streams {
+        reactor.add_listener(socket, service);
+    }
+    for (socket, service) in datagrams {
+        reactor.add_datagrams(socket, service);
+    }
     reactor.run()
 }
 
@@ -119,4 +104,9 @@ impl Setup {
         };
         self.listeners.iter().filter_map(port).collect()
     }
+}
+
+/// The error of an operator who asked a second time.
+fn stopped_at_once() -> io::Error {
+    io::Error::other("stopped at once; what was owed was not sent")
 }

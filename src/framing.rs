@@ -265,3 +265,6 @@ fn is_http_request(line: &[u8]) -> bool {
         && version.is_some_and(|v| v.starts_with(b"HTTP/1."))
         && more.is_none()
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a closing connection waits for its peer to stop sending.
 pub const LINGER: Duration = Duration::from_secs(2);
-/// What a closing connection reads and drops meanwhile, so that the reply is not lost to a reset.
-pub const LINGER_BYTES: u32 = 1024 * 1024;
+/// Kibibytes that a closing connection reads and drops meanwhile, so that the reply is not lost to a reset.
+pub const LINGER_KIB: u16 = 1024;
 /// How long a finished connection may take to accept any byte of what is still owed to it.
 pub const FINISH_PROGRESS: Duration = Duration::from_secs(60);
 

@@ -3,13 +3,11 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::bind::{self, SocketFiles};
 use crate::cli::{Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
+use crate::engine::control::Control;
 use crate::engine::{self, Setup};
 use crate::shared::Shared;
 use crate::show::Show;
@@ -73,7 +71,9 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(path) = &plan.ports_file {
         ports_file::clear(path).map_err(|error| ports_failure(path, error))?;
     }
-    let stop = stop_flag().map_err(Failure::Engine)?;
+    // From here on a signal to stop is obeyed, by the engine if need be as soon as it runs: whoever reads
+    // the ports file may send one at once.
+    let control = Control::new().map_err(Failure::Engine)?;
     let bound = bind::bind(&plan.services, &plan.places)?;
     // Removed on the way out, whichever way that is.
     let _files = SocketFiles::of(&bound.listeners);
@@ -90,18 +90,8 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
         shared.set_web_address(address);
     }
     let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
-    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, stop };
+    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control };
     engine::serve(plan.engine, setup).map_err(Failure::Engine)
-}
-
-/// A flag that a signal to stop sets. Whoever reads the ports file may send one before the engine handles
-/// them, and it must neither kill the program halfway nor be lost.
-fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    Ok(stop)
 }
 
 fn ports_failure(path: &Path, error: std::io::Error) -> Failure {

@@ -190,6 +190,17 @@ impl Rooms {
         !self.hungry.is_empty()
     }
 
+    /// Whether anything was said since the last call, for engines whose members look for themselves.
+    pub fn take_hunger(&mut self) -> bool {
+        let hungry = !self.hungry.is_empty();
+        for at in self.hungry.drain(..) {
+            if let Some(room) = self.rooms.get_mut(at) {
+                room.hungry = false;
+            }
+        }
+        hungry
+    }
+
     /// The next member that has something to hear. Every member of a room comes once a round; what is
     /// said during a round makes another one.
     pub fn next_hungry(&mut self) -> Option<(MemberId, ConnId)> {

@@ -10,8 +10,8 @@ use crate::protocol::Why;
 pub(super) struct Closed<'a> {
     pub(super) service: &'a str,
     pub(super) peer: &'a Peer,
-    /// How long it was open, in milliseconds.
-    pub(super) ms: u64,
+    /// How long it was open.
+    pub(super) seconds: f64,
     /// Bytes read from it and written to it.
     pub(super) read: u64,
     pub(super) written: u64,
@@ -22,7 +22,7 @@ pub(super) struct Closed<'a> {
 pub(super) fn tell(closed: &Closed<'_>) {
     if log::log_enabled!(Level::Info) {
         log::info!(
-            service = closed.service, peer:% = closed.peer, ms = closed.ms,
+            service = closed.service, peer:% = closed.peer, secs = (closed.seconds * 100.0).round() / 100.0,
             "in" = closed.read, out = closed.written, why = closed.why.words();
             "closed"
         );

@@ -44,7 +44,7 @@ impl Control {
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.signals, token, Interest::READABLE)?;
         // A standard input that cannot be polled, such as a file, is no keyboard.
-        let _ = self.keyboard.register(registry, token);
+        let _ = Keyboard::register(registry, token);
         Ok(())
     }
 

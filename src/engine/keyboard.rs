@@ -49,7 +49,7 @@ impl Keyboard {
     }
 
     /// Has key presses delivered as events.
-    pub(super) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(super) fn register(registry: &Registry, token: Token) -> io::Result<()> {
         if !stdin().is_terminal() {
             return Ok(());
         }

@@ -160,7 +160,7 @@ impl<N: Net> Reactor<N> {
             Source::Datagrams(index) => self.note_datagrams(index),
             Source::Control => match self.tools.net.command() {
                 Some(Command::Drain) => self.drain(),
-                Some(Command::Quit) => return Err(io::Error::other("stopped before everything was sent")),
+                Some(Command::Quit) => return Err(super::stopped_at_once()),
                 None => {}
             },
         }
@@ -170,7 +170,7 @@ impl<N: Net> Reactor<N> {
     /// The next turn of a connection from the run queue.
     fn run_slot(&mut self, id: ConnId) {
         if let Some(slot) = self.slot(id) {
-            slot.queued = false;
+            slot.dequeue();
             self.advance(id);
         }
     }
@@ -186,12 +186,11 @@ impl<N: Net> Reactor<N> {
     fn settle(&mut self, id: ConnId) {
         let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
         if slot.is_dead() {
-            if !std::mem::replace(&mut slot.reaped, true) {
-                self.dead.push(id.key);
-            }
+            // Perhaps not for the first time in this turn: it can be removed only once.
+            self.dead.push(id.key);
             return;
         }
-        if slot.has_more_to_do() && !std::mem::replace(&mut slot.queued, true) {
+        if slot.has_more_to_do() && slot.enqueue() {
             self.runnable.push(id);
         }
         self.timers.arm(id.key, slot.conn.deadline(), self.tools.now);
@@ -279,7 +278,7 @@ impl<N: Net> Reactor<N> {
             if slot.has_more_to_do() && !self.runnable.contains(&id) {
                 return Err(format!("connection {key} was forgotten: {:?}", slot.conn));
             }
-            if slot.queued != self.runnable.contains(&id) {
+            if slot.is_queued() != self.runnable.contains(&id) {
                 return Err(format!("connection {key} is wrong about the run queue"));
             }
         }

@@ -100,7 +100,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datag
         ControlMessageOwned::Ipv6PacketInfo(info) => Some(Destination::V6(info)),
         _ => None,
     });
-    let unicast = from.is_none_or(|from| from.is_unicast());
+    let unicast = from.is_none_or(Destination::is_unicast);
     Ok(Datagram { len: message.bytes, peer, unicast, way_back: WayBack { to, from } })
 }
 

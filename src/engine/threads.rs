@@ -1,8 +1,257 @@
 //! A thread for each connection: the same sessions behind plain blocking calls.
-use super::Setup;
-use super::control::Control;
+//!
+//! The main thread accepts and listens to the operator. Each connection's thread reads, lets the session
+//! work, and writes; the kernel makes it wait. A member of a chat room has a second thread that writes
+//! what others say, so that nobody waits for a slow reader but its own two threads.
+
+use std::collections::HashMap;
 use std::io;
-/// stub
-pub fn serve(_: Setup, _: Control) -> io::Result<()> {
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::io::Errno;
+use rustix::net::{Shutdown, SocketFlags};
+
+use super::control::{Command, Control};
+use super::datagram::{Exchange, Guard};
+use super::{Setup, sockets};
+use crate::conn::Conn;
+use crate::limits;
+use crate::peer::Peer;
+use crate::protocol::ConnId;
+use crate::service::{Address, Listener, Service};
+use crate::shared::Shared;
+use crate::time::Time;
+
+mod news;
+mod worker;
+
+use worker::Worker;
+
+/// Stack of a thread: sessions are small and nothing recurses.
+const STACK: usize = 256 * 1024;
+const CONTROL: Token = Token(usize::MAX);
+const ROOM_AGAIN: Token = Token(usize::MAX - 1);
+
+/// What all threads know.
+#[derive(Debug)]
+struct Hall {
+    services: Vec<Service>,
+    shared: Arc<Shared>,
+    started: Instant,
+    draining: AtomicBool,
+    /// The sockets of open connections: to tell their threads of a drain.
+    open: Mutex<HashMap<u32, Arc<OwnedFd>>>,
+    /// Told when a connection has ended.
+    left: Condvar,
+    waker: Waker,
+}
+
+impl Hall {
+    fn now(&self) -> Time {
+        Time::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<OwnedFd>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// A connection has ended: its descriptor is free as soon as its thread lets go of it.
+    fn leave(&self, key: u32) {
+        self.open().remove(&key);
+        self.left.notify_all();
+        let _ = self.waker.wake();
+    }
+}
+
+/// A listening socket of the main thread.
+#[derive(Debug)]
+struct Door {
+    socket: OwnedFd,
+    service: usize,
+    waiting: bool,
+}
+
+/// Serves until the operator stops it.
+pub(super) fn serve(setup: Setup) -> io::Result<()> {
+    let mut poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), ROOM_AGAIN)?;
+    let (capacity, udp_ports, grace) = (setup.capacity(), setup.udp_ports(), setup.grace);
+    let Setup { services, listeners, shared, mut control, .. } = setup;
+    control.register(poll.registry(), CONTROL)?;
+    let hall = Arc::new(Hall {
+        services,
+        shared,
+        started: Instant::now(),
+        draining: AtomicBool::new(false),
+        open: Mutex::default(),
+        left: Condvar::new(),
+        waker,
+    });
+    let mut doors = Vec::new();
+    for listener in listeners {
+        if let Address::Udp(address) = listener.address {
+            sockets::want_destination(&listener.socket, address)?;
+            answer_datagrams(Arc::clone(&hall), listener, Guard::new(udp_ports.clone()))?;
+        } else {
+            let fd = listener.socket.as_raw_fd();
+            poll.registry().register(&mut SourceFd(&fd), Token(doors.len()), Interest::READABLE)?;
+            doors.push(Door { socket: listener.socket, service: listener.service, waiting: true });
+        }
+    }
+    MainThread { hall, doors, capacity, next: 0, full: false }.run(&mut poll, &mut control, grace)
+}
+
+#[derive(Debug)]
+struct MainThread {
+    hall: Arc<Hall>,
+    doors: Vec<Door>,
+    capacity: usize,
+    /// Number of the next connection.
+    next: u32,
+    /// There was no room for another connection.
+    full: bool,
+}
+
+impl MainThread {
+    fn run(mut self, poll: &mut Poll, control: &mut Control, grace: Duration) -> io::Result<()> {
+        let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
+        loop {
+            let pause = self.full.then_some(limits::ACCEPT_PAUSE);
+            match poll.poll(&mut events, pause.into_iter().chain(control.wait()).min()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => other?,
+            }
+            for event in &events {
+                if let Some(door) = self.doors.get_mut(event.token().0) {
+                    door.waiting = true;
+                }
+            }
+            match control.command() {
+                Some(Command::Drain) => break,
+                Some(Command::Quit) => return Err(super::stopped_at_once()),
+                None => self.accept_all(),
+            }
+        }
+        self.drain(poll, &mut events, control, grace)
+    }
+
+    fn accept_all(&mut self) {
+        self.full = false;
+        for index in 0..self.doors.len() {
+            while !self.full && self.accept(index) {}
+        }
+    }
+
+    /// Accepts one connection; false when there is none, or no room.
+    fn accept(&mut self, index: usize) -> bool {
+        let Some(door) = self.doors.get_mut(index).filter(|door| door.waiting) else { return false };
+        if self.hall.open().len() >= self.capacity {
+            self.full = true;
+            return false;
+        }
+        match sockets::accept(door.socket.as_fd(), SocketFlags::empty()) {
+            Ok((stream, peer)) => {
+                let service = door.service;
+                self.start(stream, peer, service);
+                true
+            }
+            Err(Errno::AGAIN) => {
+                door.waiting = false;
+                false
+            }
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                log::warn!("not accepting for now: {error}");
+                self.full = true;
+                false
+            }
+            Err(_) => true,
+        }
+    }
+
+    fn start(&mut self, stream: OwnedFd, peer: Peer, service: usize) {
+        let Some(session) = self.hall.services.get(service).map(Service::session) else { return };
+        let key = self.next;
+        self.next = self.next.wrapping_add(1);
+        let stream = Arc::new(stream);
+        self.hall.open().insert(key, Arc::clone(&stream));
+        let hall = Arc::clone(&self.hall);
+        let id = ConnId { key, generation: 0 };
+        let work = move || Worker::new(hall, id, stream, peer, service, Conn::new(session)).run();
+        if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(work) {
+            log::warn!("no thread for another connection: {error}");
+            self.hall.leave(key);
+            self.full = true;
+        }
+    }
+
+    /// Tells every thread that its peer has nothing more to say, and waits for them.
+    fn drain(
+        mut self,
+        poll: &mut Poll,
+        events: &mut Events,
+        control: &mut Control,
+        grace: Duration,
+    ) -> io::Result<()> {
+        self.accept_all();
+        self.doors.clear();
+        self.hall.draining.store(true, Ordering::SeqCst);
+        let until = Instant::now() + grace;
+        let open: Vec<_> = self.hall.open().values().cloned().collect();
+        log::info!("stopping: {} connections have {grace:?} to finish", open.len());
+        for stream in open {
+            let _ = rustix::net::shutdown(&*stream, Shutdown::Read);
+        }
+        while !self.hall.open().is_empty() && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            match poll.poll(events, Some(left)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => other?,
+            }
+            if control.command() == Some(Command::Quit) {
+                return Err(super::stopped_at_once());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Starts the thread that answers on a datagram socket. It ends with the process.
+fn answer_datagrams(hall: Arc<Hall>, listener: Listener, mut guard: Guard) -> io::Result<()> {
+    let Some(service) = hall.services.get(listener.service) else { return Ok(()) };
+    let mut exchange = Exchange::new(service.session());
+    let mut buffer = vec![0; limits::READ_BUFFER];
+    let socket = listener.socket;
+    let work = move || {
+        loop {
+            let mut fds = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
+            let _ = rustix::event::poll(&mut fds, None);
+            while !hall.is_draining() {
+                let datagram = match sockets::receive(socket.as_fd(), &mut buffer) {
+                    Ok(datagram) => datagram,
+                    Err(Errno::AGAIN) => break,
+                    Err(_) => continue,
+                };
+                let now = hall.now();
+                if !guard.allows(&datagram.peer, datagram.unicast, now) {
+                    continue;
+                }
+                let bytes = buffer.get(..datagram.len).unwrap_or_default();
+                if let Some(reply) = exchange.reply(bytes, &datagram.peer, &hall.shared, now) {
+                    let _ = sockets::send_back(socket.as_fd(), reply, &datagram.way_back);
+                }
+            }
+        }
+    };
+    thread::Builder::new().stack_size(STACK).spawn(work)?;
     Ok(())
 }

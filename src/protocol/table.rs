@@ -114,5 +114,6 @@ impl Row {
 // Sessions live in the reactor's slots, so what one of them needs, all of them take.
 const _: () = assert!(size_of::<Session>() <= 16);
 
+/// A handler made up by a test.
 #[cfg(test)]
-pub(crate) trait Probe: Handler + std::fmt::Debug + Send {}
+pub trait Probe: Handler + std::fmt::Debug + Send {}

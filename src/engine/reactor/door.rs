@@ -21,7 +21,7 @@ struct Door<L> {
 /// All listeners, and whether accepting is paused.
 #[derive(Debug)]
 pub(super) struct Doors<L> {
-    doors: Vec<Door<L>>,
+    list: Vec<Door<L>>,
     /// Connections that there is room for.
     capacity: usize,
     /// When to try again after there was no room; [`Time::NEVER`] while there is.
@@ -30,17 +30,17 @@ pub(super) struct Doors<L> {
 
 impl<L> Doors<L> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { doors: Vec::new(), capacity, paused_until: Time::NEVER }
+        Self { list: Vec::new(), capacity, paused_until: Time::NEVER }
     }
 
     pub(super) fn note(&mut self, index: usize) {
-        if let Some(door) = self.doors.get_mut(index) {
+        if let Some(door) = self.list.get_mut(index) {
             door.waiting = true;
         }
     }
 
     pub(super) fn is_open_and_waiting(&self) -> bool {
-        self.paused_until == Time::NEVER && self.doors.iter().any(|door| door.waiting)
+        self.paused_until == Time::NEVER && self.list.iter().any(|door| door.waiting)
     }
 
     pub(super) fn paused_until(&self) -> Time {
@@ -53,7 +53,7 @@ impl<L> Doors<L> {
     }
 
     pub(super) fn close(&mut self) {
-        self.doors.clear();
+        self.list.clear();
         self.paused_until = Time::NEVER;
     }
 }
@@ -61,7 +61,7 @@ impl<L> Doors<L> {
 impl<N: Net> Reactor<N> {
     /// Accepts from a listener of the service of this index, from now on.
     pub fn add_listener(&mut self, listener: N::Listener, service: u16) {
-        self.doors.doors.push(Door { listener, service, waiting: true });
+        self.doors.list.push(Door { listener, service, waiting: true });
     }
 
     /// Lets in who waits.
@@ -69,7 +69,7 @@ impl<N: Net> Reactor<N> {
         if self.doors.paused_until <= self.tools.now {
             self.doors.paused_until = Time::NEVER;
         }
-        for index in 0..self.doors.doors.len() {
+        for index in 0..self.doors.list.len() {
             for _ in 0..limits::ACCEPT_PER_TURN {
                 if !self.accept(index) {
                     break;
@@ -81,7 +81,7 @@ impl<N: Net> Reactor<N> {
     /// Accepts one connection; false when there is none, or no room.
     fn accept(&mut self, index: usize) -> bool {
         let paused = self.doors.paused_until != Time::NEVER;
-        let Some(door) = self.doors.doors.get_mut(index).filter(|door| door.waiting && !paused) else {
+        let Some(door) = self.doors.list.get_mut(index).filter(|door| door.waiting && !paused) else {
             return false;
         };
         if self.slots.len() >= self.doors.capacity {

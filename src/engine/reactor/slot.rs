@@ -1,5 +1,6 @@
 //! A connection and its socket: reading, writing, and the steps to its end.
 
+use bitflags::bitflags;
 use rustix::io::Errno;
 
 use super::super::closing;
@@ -14,59 +15,77 @@ use crate::room::Fed;
 use crate::service::Service;
 use crate::time::Time;
 
-/// See the module. Idle, this is all that a connection takes.
+bitflags! {
+    /// What is known about a connection's socket and its place in the turn.
+    #[derive(Debug, Clone, Copy)]
+    struct Marks: u8 {
+        /// What the poll said and no system call has denied since: edges are told once.
+        const READABLE = 1;
+        const WRITABLE = 1 << 1;
+        /// The peer's end was seen coming: read until 0, for no other event will.
+        const READ_CLOSED = 1 << 2;
+        /// The room has more for it than one turn allows.
+        const UNHEARD = 1 << 3;
+        const IN_RUN_QUEUE = 1 << 4;
+        const TOLD_TO_DRAIN = 1 << 5;
+    }
+}
+
+/// See the module. Idle, this is all the memory that a connection takes.
 #[derive(Debug)]
 pub(super) struct Slot<S> {
     pub(super) conn: Conn,
     peer: Peer,
-    stream: S,
     /// Bytes since the beginning.
     read: u64,
     written: u64,
-    opened: Time,
+    stream: S,
     pub(super) generation: u32,
+    /// In hundredths of a second since the engine started, which is good for 497 days.
+    opened: u32,
     service: u16,
-    /// What the poll said and no system call has denied since: edges are told once.
-    readable: bool,
-    writable: bool,
-    /// The peer's end was seen coming: read until 0, for no other event will.
-    read_closed: bool,
-    /// The room has more for it than a turn allows.
-    unheard: bool,
-    /// In the run queue.
-    pub(super) queued: bool,
-    /// In the list of the dead.
-    pub(super) reaped: bool,
-    told_to_drain: bool,
+    marks: Marks,
 }
+
+const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 88);
 
 impl<S> Slot<S> {
     pub(super) fn new(conn: Conn, stream: S, peer: Peer, service: u16, generation: u32, now: Time) -> Self {
         Self {
             conn,
             peer,
-            stream,
             read: 0,
             written: 0,
-            opened: now,
+            stream,
             generation,
+            opened: hundredths(now),
             service,
-            readable: false,
             // A fresh socket takes what fits; if not, it says so.
-            writable: true,
-            read_closed: false,
-            unheard: false,
-            queued: false,
-            reaped: false,
-            told_to_drain: false,
+            marks: Marks::WRITABLE,
         }
     }
 
     /// Remembers what an event said.
     pub(super) fn note(&mut self, event: Ready) {
-        self.readable |= event.readable;
-        self.writable |= event.writable;
-        self.read_closed |= event.read_closed;
+        self.marks |= Marks::READABLE & mask(event.readable);
+        self.marks |= Marks::WRITABLE & mask(event.writable);
+        self.marks |= Marks::READ_CLOSED & mask(event.read_closed);
+    }
+
+    /// Puts it into the run queue; false if it is there already.
+    pub(super) fn enqueue(&mut self) -> bool {
+        let new = !self.is_queued();
+        self.marks.insert(Marks::IN_RUN_QUEUE);
+        new
+    }
+
+    /// Takes it out of the run queue.
+    pub(super) fn dequeue(&mut self) {
+        self.marks.remove(Marks::IN_RUN_QUEUE);
+    }
+
+    pub(super) fn is_queued(&self) -> bool {
+        self.marks.contains(Marks::IN_RUN_QUEUE)
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -75,15 +94,16 @@ impl<S> Slot<S> {
 
     /// Whether the connection could go on at once if it had another turn.
     pub(super) fn has_more_to_do(&self) -> bool {
-        let can_write = self.writable && !self.conn.is_flushed();
-        let can_read = self.readable && self.conn.wants_input();
-        let can_hear = self.unheard && self.can_be_fed();
+        let can_write = self.is(Marks::WRITABLE) && !self.conn.is_flushed();
+        let lingers = matches!(self.conn.life(), Life::Lingering(_));
+        let can_read = self.is(Marks::READABLE) && (lingers || self.conn.wants_input());
+        let can_hear = self.is(Marks::UNHEARD) && self.can_be_fed();
         !self.is_dead() && (can_write || can_read || can_hear || self.conn.has_turn())
     }
 
     /// Whether the socket takes what a room has for it, and nothing stands before that.
     pub(super) fn can_be_fed(&self) -> bool {
-        self.writable && self.conn.is_flushed()
+        self.is(Marks::WRITABLE) && self.conn.is_flushed()
     }
 
     /// Asks for the events of the socket.
@@ -93,7 +113,7 @@ impl<S> Slot<S> {
 
     /// Starts the session.
     pub(super) fn open<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
-        self.with_env(id, tools, |conn, env| conn.open(env));
+        self.with_env(id, tools, Conn::open);
         self.flush(tools, &[]);
         self.conclude(tools);
     }
@@ -106,15 +126,15 @@ impl<S> Slot<S> {
         }
         self.flush(tools, &[]);
         if self.conn.has_turn() {
-            self.with_env(id, tools, |conn, env| conn.go_on(env));
+            self.with_env(id, tools, Conn::go_on);
             self.flush(tools, &[]);
         }
         let mut share = limits::READ_PER_TURN;
-        while share > 0 && self.readable && self.conn.wants_input() {
+        while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
             share = share.saturating_sub(self.read_once(id, tools));
         }
-        if tools.draining && !self.told_to_drain && !self.readable {
-            self.told_to_drain = true;
+        if tools.draining && !self.is(Marks::TOLD_TO_DRAIN) && !self.is(Marks::READABLE) {
+            self.marks.insert(Marks::TOLD_TO_DRAIN);
             self.with_env(id, tools, Conn::drain);
             self.flush(tools, &[]);
         }
@@ -149,9 +169,11 @@ impl<S> Slot<S> {
             written += taken as u64;
             taken
         });
-        self.unheard = fed == Fed::More;
+        self.marks.set(Marks::UNHEARD, fed == Fed::More);
         self.written += written;
-        self.writable &= !blocked;
+        if blocked {
+            self.marks.remove(Marks::WRITABLE);
+        }
         if failed {
             self.conn.fail(Why::PeerReset);
         }
@@ -169,7 +191,7 @@ impl<S> Slot<S> {
         closing::tell(&closing::Closed {
             service: services.get(usize::from(self.service)).map_or("", |service| &service.name),
             peer: &self.peer,
-            ms: tools.now.as_millis() - self.opened.as_millis(),
+            seconds: f64::from(hundredths(tools.now).saturating_sub(self.opened)) / 100.0,
             read: self.read,
             written: self.written,
             why,
@@ -181,15 +203,16 @@ impl<S> Slot<S> {
         let mut buffer = std::mem::take(&mut tools.buffer);
         let cost = match tools.net.read(&self.stream, &mut buffer) {
             Ok(0) => {
-                self.readable = false;
-                self.read_closed = true;
+                self.marks.remove(Marks::READABLE);
+                self.marks.insert(Marks::READ_CLOSED);
                 self.with_env(id, tools, Conn::peer_done);
                 self.flush(tools, &[]);
                 0
             }
             Ok(n) => {
                 // A short read has emptied the socket: the read that would say so is saved.
-                self.readable = n == buffer.len() || self.read_closed;
+                let more = n == buffer.len() || self.is(Marks::READ_CLOSED);
+                self.marks.set(Marks::READABLE, more);
                 self.read += n as u64;
                 let bytes = buffer.get(..n).unwrap_or_default();
                 self.with_env(id, tools, |conn, env| conn.input(bytes, env));
@@ -197,7 +220,7 @@ impl<S> Slot<S> {
                 n
             }
             Err(Errno::AGAIN) => {
-                self.readable = false;
+                self.marks.remove(Marks::READABLE);
                 0
             }
             Err(Errno::INTR) => 0,
@@ -213,7 +236,7 @@ impl<S> Slot<S> {
     /// Writes what waits, until the socket takes no more or a file has had its share of the turn.
     fn flush<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, read_buffer: &[u8]) {
         let mut share = limits::FILE_PER_TURN;
-        while self.writable && share > 0 {
+        while self.is(Marks::WRITABLE) && share > 0 {
             let Some(out) = self.conn.out() else { break };
             let (sent, wanted) = match out.front(read_buffer) {
                 Front::Empty => break,
@@ -235,10 +258,10 @@ impl<S> Slot<S> {
                 Ok(n) => {
                     out.advance(n as u64);
                     self.written += n as u64;
-                    self.writable = n >= wanted;
+                    self.marks.set(Marks::WRITABLE, n >= wanted);
                     self.conn.progressed(tools.now);
                 }
-                Err(Errno::AGAIN) => self.writable = false,
+                Err(Errno::AGAIN) => self.marks.remove(Marks::WRITABLE),
                 Err(Errno::INTR) => {}
                 Err(Errno::IO) => return self.conn.fail(Why::Failed),
                 Err(_) => return self.conn.fail(Why::PeerReset),
@@ -253,7 +276,7 @@ impl<S> Slot<S> {
     fn conclude<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>) {
         match self.conn.life() {
             Life::Finishing(why) if self.conn.is_flushed() => {
-                if self.conn.is_peer_done() || !(self.readable || why == Why::BadInput) {
+                if self.conn.is_peer_done() || !(self.is(Marks::READABLE) || why == Why::BadInput) {
                     self.conn.fail(why);
                 } else if tools.net.shutdown_write(&self.stream).is_err() {
                     self.conn.fail(Why::PeerReset);
@@ -271,14 +294,15 @@ impl<S> Slot<S> {
     fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, tools: &mut Tools<N>) {
         let mut buffer = std::mem::take(&mut tools.buffer);
         let mut share = limits::READ_PER_TURN;
-        while self.readable && share > 0 {
+        while self.is(Marks::READABLE) && share > 0 {
             match tools.net.read(&self.stream, &mut buffer) {
                 Ok(0) => {
                     self.conn.fail(why);
                     break;
                 }
                 Ok(n) => {
-                    self.readable = n == buffer.len() || self.read_closed;
+                    let more = n == buffer.len() || self.is(Marks::READ_CLOSED);
+                    self.marks.set(Marks::READABLE, more);
                     self.read += n as u64;
                     share = share.saturating_sub(n);
                     if self.conn.has_lingered(n) {
@@ -287,7 +311,7 @@ impl<S> Slot<S> {
                     }
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.readable = false,
+                Err(Errno::AGAIN) => self.marks.remove(Marks::READABLE),
                 Err(_) => {
                     self.conn.fail(why);
                     break;
@@ -295,6 +319,10 @@ impl<S> Slot<S> {
             }
         }
         tools.buffer = buffer;
+    }
+
+    fn is(&self, mark: Marks) -> bool {
+        self.marks.contains(mark)
     }
 
     fn with_env<N, T>(
@@ -307,4 +335,12 @@ impl<S> Slot<S> {
             Env { now: tools.now, shared: &tools.shared, pool: &mut tools.pool, peer: &self.peer, id };
         call(&mut self.conn, &mut env)
     }
+}
+
+fn mask(yes: bool) -> Marks {
+    if yes { Marks::all() } else { Marks::empty() }
+}
+
+fn hundredths(time: Time) -> u32 {
+    u32::try_from(time.as_millis() / 10).unwrap_or(u32::MAX)
 }

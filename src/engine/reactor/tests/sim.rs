@@ -1,0 +1,232 @@
+//! A network in memory: edges are told once, sockets have windows, time passes when a test says so.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::super::super::control::Command;
+use super::super::super::net::{Datagram, Net, Ready, Source};
+use crate::peer::Peer;
+use crate::protocol::ConnId;
+use crate::time::Time;
+
+/// One connection, seen from between its ends.
+#[derive(Debug)]
+pub(super) struct Wire {
+    inbox: VecDeque<u8>,
+    ended: bool,
+    reset: bool,
+    window: usize,
+    /// A write found the window too small: there will be an edge when it opens.
+    blocked: bool,
+    pub(super) id: Option<ConnId>,
+    /// What the server has sent.
+    pub(super) outbox: Vec<u8>,
+    pub(super) reads: usize,
+    pub(super) writes: usize,
+    /// The server has said that it will send no more, or has closed.
+    pub(super) shut: bool,
+    pub(super) closed: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) now: u64,
+    pub(super) wires: Vec<Wire>,
+    pub(super) backlog: VecDeque<usize>,
+    pub(super) accept_error: Option<Errno>,
+    pub(super) accepts: usize,
+    pub(super) commands: VecDeque<Command>,
+    pub(super) events: Vec<Ready>,
+}
+
+/// The network and the test's hand on it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sim(Rc<RefCell<World>>);
+
+impl Sim {
+    pub(super) fn world(&self) -> RefMut<'_, World> {
+        self.0.borrow_mut()
+    }
+
+    /// A peer connects; its socket takes `window` bytes before it blocks.
+    pub(super) fn connect(&self, window: usize) -> usize {
+        let mut world = self.world();
+        let wire = world.wires.len();
+        world.wires.push(Wire {
+            inbox: VecDeque::new(),
+            ended: false,
+            reset: false,
+            window,
+            blocked: false,
+            id: None,
+            outbox: Vec::new(),
+            reads: 0,
+            writes: 0,
+            shut: false,
+            closed: false,
+        });
+        world.backlog.push_back(wire);
+        world.events.push(event(Source::Listener(0), true, false, false));
+        wire
+    }
+
+    pub(super) fn send(&self, wire: usize, bytes: &[u8]) {
+        self.world().wires[wire].inbox.extend(bytes);
+        self.edge(wire, true, false, false);
+    }
+
+    pub(super) fn finish(&self, wire: usize) {
+        self.world().wires[wire].ended = true;
+        self.edge(wire, true, false, true);
+    }
+
+    pub(super) fn reset(&self, wire: usize) {
+        self.world().wires[wire].reset = true;
+        self.edge(wire, true, true, true);
+    }
+
+    /// The peer reads: its window opens by `n` bytes.
+    pub(super) fn make_room(&self, wire: usize, n: usize) {
+        let mut world = self.world();
+        let it = &mut world.wires[wire];
+        it.window += n;
+        let blocked = std::mem::take(&mut it.blocked);
+        drop(world);
+        if blocked {
+            self.edge(wire, false, true, false);
+        }
+    }
+
+    pub(super) fn text(&self, wire: usize) -> String {
+        String::from_utf8_lossy(&self.world().wires[wire].outbox).into_owned()
+    }
+
+    fn edge(&self, wire: usize, readable: bool, writable: bool, read_closed: bool) {
+        let mut world = self.world();
+        if let (Some(id), false) = (world.wires[wire].id, world.wires[wire].closed) {
+            world.events.push(event(Source::Conn(id), readable, writable, read_closed));
+        }
+    }
+}
+
+fn event(source: Source, readable: bool, writable: bool, read_closed: bool) -> Ready {
+    Ready { source, readable, writable, read_closed }
+}
+
+/// The server's end of a wire.
+#[derive(Debug)]
+pub(super) struct Stream {
+    sim: Sim,
+    wire: usize,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut world = self.sim.world();
+        world.wires[self.wire].closed = true;
+        world.wires[self.wire].shut = true;
+    }
+}
+
+impl Net for Sim {
+    type Stream = Stream;
+    type Listener = ();
+    type Socket = ();
+    type WayBack = ();
+
+    fn now(&self) -> Time {
+        Time::from_millis(self.world().now)
+    }
+
+    fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+        let mut world = self.world();
+        ready.append(&mut world.events);
+        if ready.is_empty() {
+            let timeout = timeout.ok_or_else(|| io::Error::other("asleep for ever"))?;
+            world.now += u64::try_from(timeout.as_millis()).unwrap();
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, (): &()) -> Result<(Stream, Peer), Errno> {
+        let mut world = self.world();
+        world.accepts += 1;
+        if let Some(error) = world.accept_error {
+            return Err(error);
+        }
+        let wire = world.backlog.pop_front().ok_or(Errno::AGAIN)?;
+        drop(world);
+        Ok((Stream { sim: self.clone(), wire }, Peer::V4([127, 0, 0, 1].into(), 40_000)))
+    }
+
+    fn watch(&mut self, stream: &Stream, id: ConnId) -> io::Result<()> {
+        let mut world = self.world();
+        let it = &mut world.wires[stream.wire];
+        it.id = Some(id);
+        let (readable, closed) = (!it.inbox.is_empty() || it.ended || it.reset, it.ended || it.reset);
+        world.events.push(event(Source::Conn(id), readable, true, closed));
+        Ok(())
+    }
+
+    fn read(&mut self, stream: &Stream, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let mut world = self.world();
+        let it = &mut world.wires[stream.wire];
+        it.reads += 1;
+        if it.reset {
+            return Err(Errno::CONNRESET);
+        }
+        if it.inbox.is_empty() {
+            return if it.ended { Ok(0) } else { Err(Errno::AGAIN) };
+        }
+        let n = buffer.len().min(it.inbox.len());
+        for (to, from) in buffer.iter_mut().zip(it.inbox.drain(..n)) {
+            *to = from;
+        }
+        Ok(n)
+    }
+
+    fn write(&mut self, stream: &Stream, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let mut world = self.world();
+        let it = &mut world.wires[stream.wire];
+        it.writes += 1;
+        if it.reset || it.shut {
+            return Err(Errno::PIPE);
+        }
+        let n = bytes.len().min(it.window);
+        it.blocked |= n < bytes.len();
+        it.window -= n;
+        it.outbox.extend(&bytes[..n]);
+        if n == 0 { Err(Errno::AGAIN) } else { Ok(n) }
+    }
+
+    fn send_file(&mut self, stream: &Stream, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {
+        let mut bytes = vec![0; len];
+        let n = file.read_at(&mut bytes, offset).unwrap();
+        if n == 0 { Ok(0) } else { self.write(stream, &[IoSlice::new(&bytes[..n])]) }
+    }
+
+    fn shutdown_write(&mut self, stream: &Stream) -> Result<(), Errno> {
+        self.world().wires[stream.wire].shut = true;
+        Ok(())
+    }
+
+    fn receive(&mut self, (): &(), _: &mut [u8]) -> Result<Datagram<()>, Errno> {
+        Err(Errno::AGAIN)
+    }
+
+    fn send_back(&mut self, (): &(), _: &[u8], (): &()) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn command(&mut self) -> Option<Command> {
+        self.world().commands.pop_front()
+    }
+}

@@ -1,0 +1,119 @@
+//! The second thread of a room's member: it writes what the others say, and waits when the member's
+//! socket does, so that nobody else has to.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+
+use crate::room::MemberId;
+use crate::shared::Shared;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct News {
+    inner: Arc<Inner>,
+    thread: JoinHandle<u64>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    stream: Arc<OwnedFd>,
+    member: MemberId,
+    /// The member has left; set before it leaves, so that whoever takes its number is never fed here.
+    gone: AtomicBool,
+    /// Whose turn it is to write, so that no line lands inside another.
+    turn: Mutex<()>,
+}
+
+impl News {
+    /// Starts the thread; without one, the member hears nothing but its own replies.
+    pub(super) fn start(shared: &Arc<Shared>, stream: &Arc<OwnedFd>, member: MemberId) -> Option<Self> {
+        let inner = Arc::new(Inner {
+            stream: Arc::clone(stream),
+            member,
+            gone: AtomicBool::new(false),
+            turn: Mutex::new(()),
+        });
+        let (shared, own) = (Arc::clone(shared), Arc::clone(&inner));
+        let thread = thread::Builder::new().stack_size(super::STACK).spawn(move || own.run(&shared));
+        match thread {
+            Ok(thread) => Some(Self { inner, thread }),
+            Err(error) => {
+                log::warn!("no second thread for a member: {error}");
+                None
+            }
+        }
+    }
+
+    /// The lock to hold while writing to the member's socket.
+    pub(super) fn turn(&self) -> &Mutex<()> {
+        &self.inner.turn
+    }
+
+    /// Says that the member is about to leave.
+    pub(super) fn stop(&self) {
+        self.inner.gone.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits for the thread after [`News::stop`]; returns how many bytes it wrote.
+    pub(super) fn join(self, shared: &Shared) -> u64 {
+        shared.news.notify_all();
+        self.thread.join().unwrap_or(0)
+    }
+
+    /// Wakes the members' threads if anything was said.
+    pub(super) fn spread(shared: &Shared) {
+        if shared.rooms().take_hunger() {
+            shared.news.notify_all();
+        }
+    }
+}
+
+impl Inner {
+    fn run(&self, shared: &Shared) -> u64 {
+        let mut written = 0;
+        let mut lines = Vec::new();
+        while self.wait_for_lines(shared, &mut lines) {
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.write(&lines).is_err() {
+                // The other thread is waiting for input: it will find the end.
+                let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
+                break;
+            }
+            written += lines.len() as u64;
+            lines.clear();
+        }
+        written
+    }
+
+    /// Waits until there is something to write; false when the member has left.
+    fn wait_for_lines(&self, shared: &Shared, lines: &mut Vec<u8>) -> bool {
+        let mut rooms = shared.rooms();
+        while !self.gone.load(Ordering::SeqCst) {
+            rooms.feed(self.member, |bytes| {
+                lines.extend_from_slice(bytes);
+                bytes.len()
+            });
+            if !lines.is_empty() {
+                return true;
+            }
+            rooms = shared.news.wait(rooms).unwrap_or_else(PoisonError::into_inner);
+        }
+        false
+    }
+
+    fn write(&self, mut lines: &[u8]) -> Result<(), Errno> {
+        while !lines.is_empty() {
+            match rustix::io::write(self.stream.as_fd(), lines) {
+                Ok(n) => lines = lines.get(n..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

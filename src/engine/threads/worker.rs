@@ -1,0 +1,236 @@
+//! The thread of one connection.
+
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{Shutdown, sockopt};
+
+use super::super::closing::{self, Closed};
+use super::super::sockets;
+use super::Hall;
+use super::news::News;
+use crate::conn::{Conn, Env, Life, Pool};
+use crate::limits;
+use crate::out::Front;
+use crate::peer::Peer;
+use crate::protocol::{ConnId, Why};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Worker {
+    hall: Arc<Hall>,
+    id: ConnId,
+    stream: Arc<OwnedFd>,
+    peer: Peer,
+    service: usize,
+    conn: Conn,
+    pool: Pool,
+    buffer: Vec<u8>,
+    /// The second thread of a room's member.
+    news: Option<News>,
+    /// The read time-out that the socket has now.
+    timeout: Option<Duration>,
+    told_to_drain: bool,
+    opened: Instant,
+    read: u64,
+    written: u64,
+}
+
+impl Worker {
+    pub(super) fn new(
+        hall: Arc<Hall>,
+        id: ConnId,
+        stream: Arc<OwnedFd>,
+        peer: Peer,
+        service: usize,
+        conn: Conn,
+    ) -> Self {
+        Self {
+            hall,
+            id,
+            stream,
+            peer,
+            service,
+            conn,
+            pool: Pool::default(),
+            buffer: vec![0; limits::READ_BUFFER],
+            news: None,
+            timeout: None,
+            told_to_drain: false,
+            opened: Instant::now(),
+            read: 0,
+            written: 0,
+        }
+    }
+
+    /// Serves the connection from its first to its last moment.
+    pub(super) fn run(mut self) {
+        self.call(Conn::open);
+        if let Some(member) = self.conn.member() {
+            self.news = News::start(&self.hall.shared, &self.stream, member);
+        }
+        self.flush(0);
+        let why = loop {
+            match self.conn.life() {
+                Life::Open if self.conn.has_turn() => {
+                    self.call(Conn::go_on);
+                    self.flush(0);
+                }
+                Life::Open | Life::Lingering(_) => self.wait_for_input(),
+                Life::Finishing(why) => self.finish(why),
+                Life::Dead(why) => break why,
+            }
+        };
+        self.close(why);
+    }
+
+    /// Waits until the peer sends something, its end comes, or the deadline.
+    fn wait_for_input(&mut self) {
+        let wait = self.conn.deadline().since(self.hall.now());
+        if wait.is_some_and(|wait| wait.is_zero()) {
+            self.call(Conn::tick);
+            return self.flush(0);
+        }
+        self.set_timeout(wait);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let read = rustix::io::read(&*self.stream, &mut buffer);
+        self.buffer = buffer;
+        match read {
+            Ok(0) => self.end_of_input(),
+            Ok(n) => self.input(n),
+            // The time-out has passed: the next round sees what is due.
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.conn.fail(Why::PeerReset),
+        }
+    }
+
+    fn input(&mut self, n: usize) {
+        self.read += n as u64;
+        if let Life::Lingering(why) = self.conn.life() {
+            if self.conn.has_lingered(n) {
+                self.conn.fail(why);
+            }
+            return;
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        let bytes = buffer.get(..n).unwrap_or_default();
+        self.call(|conn, env| conn.input(bytes, env));
+        self.buffer = buffer;
+        self.flush(n);
+    }
+
+    /// The peer is done; or the main thread says so, to have this one come to its end.
+    fn end_of_input(&mut self) {
+        if let Life::Lingering(why) = self.conn.life() {
+            return self.conn.fail(why);
+        }
+        if self.hall.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+            self.call(Conn::drain);
+        } else {
+            self.call(Conn::peer_done);
+        }
+        self.flush(0);
+    }
+
+    /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
+    fn finish(&mut self, why: Why) {
+        let unread = || rustix::io::ioctl_fionread(&*self.stream).is_ok_and(|n| n > 0);
+        if self.conn.is_peer_done() || self.hall.is_draining() || !(why == Why::BadInput || unread()) {
+            return self.conn.fail(why);
+        }
+        let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
+        self.conn.linger(why, self.hall.now());
+    }
+
+    /// Writes everything that waits; `fresh` bytes of the buffer were read last.
+    fn flush(&mut self, fresh: usize) {
+        let turn = self.news.as_ref().map(News::turn);
+        let turn = turn.as_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
+        if matches!(self.conn.life(), Life::Finishing(_)) {
+            let _ = sockopt::set_socket_timeout(
+                &*self.stream,
+                sockopt::Timeout::Send,
+                Some(limits::FINISH_PROGRESS),
+            );
+        }
+        let fresh = self.buffer.get(..fresh).unwrap_or_default();
+        while let Some(out) = self.conn.out() {
+            let sent = match out.front(fresh) {
+                Front::Empty => break,
+                Front::Bytes(slices, n) => {
+                    sockets::write(self.stream.as_fd(), slices.get(..n).unwrap_or_default())
+                }
+                Front::File(range) => {
+                    let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(limits::FILE_PER_TURN);
+                    let sent = sockets::send_file(self.stream.as_fd(), &range.file, range.offset, wanted);
+                    sent.and_then(|n| if n == 0 { Err(Errno::IO) } else { Ok(n) })
+                }
+            };
+            match sent {
+                Ok(n) => {
+                    out.advance(n as u64);
+                    self.written += n as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.conn.fail(Why::TimedOut),
+                Err(Errno::IO) => self.conn.fail(Why::Failed),
+                Err(_) => self.conn.fail(Why::PeerReset),
+            }
+            if matches!(self.conn.life(), Life::Dead(_)) {
+                break;
+            }
+        }
+        drop(turn);
+        self.conn.settle(fresh, &mut self.pool);
+    }
+
+    fn close(&mut self, why: Why) {
+        if let Some(news) = &self.news {
+            news.stop();
+        }
+        self.call(|conn, env| conn.closed(why, env));
+        if let Some(news) = self.news.take() {
+            // Its last write may be waiting for a peer that does not read.
+            let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
+            self.written += news.join(&self.hall.shared);
+        }
+        closing::tell(&Closed {
+            service: self.hall.services.get(self.service).map_or("", |service| &service.name),
+            peer: &self.peer,
+            seconds: self.opened.elapsed().as_secs_f64(),
+            read: self.read,
+            written: self.written,
+            why,
+        });
+        self.hall.leave(self.id.key);
+    }
+
+    fn set_timeout(&mut self, wait: Option<Duration>) {
+        if self.timeout == wait {
+            return;
+        }
+        self.timeout = wait;
+        match sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Recv, wait) {
+            Err(error) if error.kind() != ErrorKind::InvalidInput => self.conn.fail(Why::Failed),
+            _ => {}
+        }
+    }
+
+    /// Calls the session, then tells the other members if it said something.
+    fn call<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
+        let mut env = Env {
+            now: self.hall.now(),
+            shared: &self.hall.shared,
+            pool: &mut self.pool,
+            peer: &self.peer,
+            id: self.id,
+        };
+        call(&mut self.conn, &mut env);
+        if self.conn.member().is_some() || self.news.is_some() {
+            News::spread(&self.hall.shared);
+        }
+    }
+}
