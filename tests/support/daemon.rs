@@ -55,7 +55,7 @@ impl Start {
         for row in TABLE {
             words.extend(["--port".to_owned(), format!("{}=0", row.name)]);
         }
-        for (flag, name) in [("--ports-file", "ports"), ("--root", "root"), ("--uploads", "uploads")] {
+        for (flag, name) in [("--ports-file", "ports"), ("--root", "root")] {
             words.extend([flag.to_owned(), dir.join(name).display().to_string()]);
         }
         words.extend(self.arguments.iter().cloned());
@@ -75,6 +75,9 @@ impl Start {
             }
         };
         let file = |name: &str| File::create(dir.path().join(name)).unwrap();
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SWITCHBOARD_")) {
+            command.env_remove(name);
+        }
         command.args(&words[1..]).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         let child = command.spawn().unwrap();
         let mut daemon = Daemon { child, ports: HashMap::new(), dir };
@@ -148,7 +151,7 @@ impl Daemon {
     /// Both outputs, for the message of a failed test.
     pub fn output(&self) -> String {
         let end = |bytes: Vec<u8>| {
-            let from = bytes.len().saturating_sub(4000);
+            let from = bytes.len().saturating_sub(1500);
             String::from_utf8_lossy(&bytes[from..]).into_owned()
         };
         format!("--- its stdout:\n{}\n--- its stderr:\n{}\n---", end(self.stdout()), end(self.stderr()))

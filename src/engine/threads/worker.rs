@@ -138,7 +138,10 @@ impl Worker {
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
     fn finish(&mut self, why: Why) {
         let unread = || rustix::io::ioctl_fionread(&*self.stream).is_ok_and(|n| n > 0);
-        if self.conn.is_peer_done() || self.hall.is_draining() || !(why == Why::BadInput || unread()) {
+        // A session that ends before anything was read cannot know what is on its way.
+        let unheard = why == Why::Complete && self.read == 0;
+        let may_be_unread = why == Why::BadInput || unheard || unread();
+        if self.conn.is_peer_done() || self.hall.is_draining() || !may_be_unread {
             return self.conn.fail(why);
         }
         let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
