@@ -27,7 +27,10 @@ fn daemon(engine: &'static str) -> Arc<Daemon> {
 }
 
 fn conforms(engine: &'static str, protocol: &str) {
-    let daemon = daemon(engine);
+    conforms_on(&daemon(engine), engine, protocol);
+}
+
+fn conforms_on(daemon: &Daemon, engine: &str, protocol: &str) {
     let target = daemon.target(protocol);
     let cases = check::cases(protocol);
     assert!(!cases.is_empty(), "{protocol} has no cases");
@@ -59,6 +62,18 @@ macro_rules! conformance {
             }
         }
     };
+}
+
+/// In a room, one client's news is another's wake-up. Where other services are busy a lost one does not
+/// show, so the chat is tried alone as well.
+#[test]
+fn chat_alone_on_the_reactor() {
+    conforms_on(&Start::reactor().run(), "reactor", "chat");
+}
+
+#[test]
+fn chat_alone_on_the_threads() {
+    conforms_on(&Start::engine("threads").run(), "threads", "chat");
 }
 
 conformance! { http modify chat collect hello echo discard daytime chargen time reqtime }

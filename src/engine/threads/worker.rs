@@ -141,7 +141,7 @@ impl Worker {
         // A session that ends before anything was read cannot know what is on its way.
         let unheard = why == Why::Complete && self.read == 0;
         let may_be_unread = why == Why::BadInput || unheard || unread();
-        if self.conn.is_peer_done() || self.hall.is_draining() || !may_be_unread {
+        if self.conn.is_peer_done() || !may_be_unread {
             return self.conn.fail(why);
         }
         let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
