@@ -23,6 +23,11 @@ pub(super) fn accept(listener: BorrowedFd<'_>, flags: SocketFlags) -> Result<(Ow
     Ok((stream, address.map_or(Peer::Unix, Peer::from)))
 }
 
+/// Whether the peer has sent what nobody has read.
+pub(super) fn has_unread(stream: impl AsFd) -> bool {
+    rustix::io::ioctl_fionread(stream).is_ok_and(|n| n > 0)
+}
+
 /// Writes one or more slices.
 pub(super) fn write(stream: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
     match slices {
