@@ -167,7 +167,7 @@ impl Client {
 
     /// Reads once; 0 is the end.
     fn receive(&mut self, expected: &str, deadline: Instant) -> Outcome<usize> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let read = self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.read(&mut buffer));
         match read {

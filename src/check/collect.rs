@@ -25,7 +25,7 @@ pub(super) const CASES: &[Case] = &[
         "much",
         "two megabytes are taken",
         "what is received is kept without bound, or not read",
-        |t| Client::connect(t)?.send(&[b'x'; 2_000_000])?.half_close()?.expect_eof(),
+        |t| Client::connect(t)?.send(&vec![b'x'; 2_000_000])?.half_close()?.expect_eof(),
     ),
     Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
         common::crowd(t, 3, 10, ask)

@@ -108,7 +108,7 @@ fn half_close(target: &Target) -> Outcome {
     if came == [b"Hello 123", name.as_slice(), b"\n"].concat().repeat(lines) {
         return Ok(());
     }
-    let answers = came.iter().filter(|&&b| b == b'\n').count();
+    let answers = came.split_inclusive(|&b| b == b'\n').count();
     Err(client.unexpected(&format!("{lines} answers, not {answers}")))
 }
 

@@ -127,7 +127,7 @@ fn discard(target: &Target) -> Outcome {
 }
 
 fn discard_much(target: &Target) -> Outcome {
-    Client::connect(target)?.send(&[b'x'; 1_000_000])?.half_close()?.expect_eof()
+    Client::connect(target)?.send(&vec![b'x'; 1_000_000])?.half_close()?.expect_eof()
 }
 
 fn discard_some(client: &mut Client) -> Outcome {

@@ -1,6 +1,8 @@
 //! What the tests of the whole program share: the daemon, other people's programs, and patience with
 //! a bound. Every test file uses some of it, none uses all.
 #![allow(dead_code, unreachable_pub, unused_imports)]
+// The helpers here belong to the tests as much as the tests do.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::time::{Duration, Instant};
 
