@@ -3,11 +3,13 @@
 //! An engine tells a [`Conn`] what happened (bytes, the end of them, time, room to write), writes what
 //! then stands in [`Conn::out`], and looks at [`Conn::life`]. Every engine drives the same code.
 
+use bitflags::bitflags;
+
 use crate::input::Input;
 use crate::limits;
 use crate::out::Out;
 use crate::peer::Peer;
-use crate::protocol::{ConnId, Cx, Flow, Session, Why};
+use crate::protocol::{ConnId, Cx, Flow, Handler, Session, Why};
 use crate::room::MemberId;
 use crate::shared::Shared;
 use crate::time::Time;
@@ -41,18 +43,18 @@ pub struct Pool {
 }
 
 impl Pool {
+    #[inline]
     fn take(&mut self) -> Box<Flight> {
         self.free.pop().unwrap_or_default()
     }
 
-    fn give(&mut self, mut flight: Box<Flight>) {
-        if self.free.len() >= limits::POOL_BOXES {
-            return;
+    /// Takes back a flight in which nothing waits; one that has grown large is not kept.
+    #[inline]
+    fn give(&mut self, flight: Box<Flight>) {
+        let is_small = flight.out.capacity().max(flight.input.capacity()) <= limits::POOL_CAPACITY;
+        if is_small && self.free.len() < limits::POOL_BOXES {
+            self.free.push(flight);
         }
-        flight.out.reset();
-        flight.input.clear();
-        flight.input.shrink_to(limits::POOL_CAPACITY);
-        self.free.push(flight);
     }
 }
 
@@ -71,25 +73,24 @@ pub struct Env<'a> {
     pub id: ConnId,
 }
 
-/// What happened; each is a method of [`Handler`](crate::protocol::Handler).
-#[derive(Debug, Clone, Copy)]
-enum Event {
-    Open,
-    Input,
-    Resume,
-    Eof,
-    Expired,
-    Drain,
-}
+bitflags! {
+    /// What a connection waits for, and what it knows of its peer.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct State: u8 {
+        /// The session asked for another turn.
+        const YIELDED = 1;
+        /// Input was left because the output was full.
+        const HELD = 1 << 1;
+        /// The daemon is stopping, and the session does not know.
+        const DRAIN_DUE = 1 << 2;
+        /// The peer has sent everything, and the session does not know.
+        const EOF_DUE = 1 << 3;
+        /// The peer has sent everything.
+        const PEER_DONE = 1 << 4;
 
-/// The end of the peer's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    NotYet,
-    /// The peer has sent everything, and the session does not know.
-    Seen,
-    /// The session knows.
-    Told,
+        /// What [`Conn::go_on`] has to do.
+        const TURN = Self::YIELDED.bits() | Self::HELD.bits() | Self::DRAIN_DUE.bits() | Self::EOF_DUE.bits();
+    }
 }
 
 /// See the module.
@@ -99,13 +100,7 @@ pub struct Conn {
     flight: Option<Box<Flight>>,
     deadline: Time,
     life: Life,
-    /// The session asked for another turn.
-    yielded: bool,
-    /// Input was left because the output was full.
-    held: bool,
-    end: End,
-    /// The daemon is stopping; the session may not know yet.
-    draining: bool,
+    state: State,
     /// Kibibytes dropped after the end.
     lingered: u16,
 }
@@ -118,30 +113,27 @@ impl Conn {
             flight: None,
             deadline: Time::NEVER,
             life: Life::Open,
-            yielded: false,
-            held: false,
-            end: End::NotYet,
-            draining: false,
+            state: State::empty(),
             lingered: 0,
         }
     }
 
     /// Starts the session.
     pub fn open(&mut self, env: &mut Env<'_>) {
-        self.call(Event::Open, &[], env);
+        self.call(|session, cx| session.open(cx), &[], env);
     }
 
     /// The peer sent `bytes`. Until [`Conn::settle`] the output may refer to them.
     pub fn input(&mut self, bytes: &[u8], env: &mut Env<'_>) {
         if self.life == Life::Open {
-            self.call(Event::Input, bytes, env);
+            self.call(|session, cx| session.input(cx), bytes, env);
         }
     }
 
     /// The peer will send no more.
     pub fn peer_done(&mut self, env: &mut Env<'_>) {
-        if self.end == End::NotYet {
-            self.end = End::Seen;
+        if !self.is_peer_done() {
+            self.state |= State::PEER_DONE | State::EOF_DUE;
         }
         self.go_on(env);
     }
@@ -153,7 +145,7 @@ impl Conn {
         }
         self.deadline = Time::NEVER;
         match self.life {
-            Life::Open => self.call(Event::Expired, &[], env),
+            Life::Open => self.call(|session, cx| session.expired(cx), &[], env),
             Life::Finishing(_) => self.life = Life::Dead(Why::TimedOut),
             Life::Lingering(why) => self.life = Life::Dead(why),
             Life::Dead(_) => {}
@@ -162,41 +154,52 @@ impl Conn {
 
     /// The daemon is stopping. The session is told as soon as what it was sent is answered.
     pub fn drain(&mut self, env: &mut Env<'_>) {
-        self.draining = true;
+        self.state |= State::DRAIN_DUE;
         self.go_on(env);
     }
 
-    /// Gives the session what waited for room in the output: its turn, input that was left, the end of
-    /// input, the drain. One of these per call, so that every connection gets its turn; true if there is more.
+    /// Gives the session what waited for room in the output: input that was left, the drain, the end of
+    /// input, its turn. One of these per call, so that every connection gets its turn; true if there is more.
     pub fn go_on(&mut self, env: &mut Env<'_>) -> bool {
-        if self.life != Life::Open || self.out_is_full() {
+        if !self.has_turn() {
             return false;
         }
-        if self.held {
-            self.call(Event::Input, &[], env);
-        } else if self.draining {
-            self.draining = false;
-            self.call(Event::Drain, &[], env);
-        } else if self.end == End::Seen {
-            self.end = End::Told;
-            self.call(Event::Eof, &[], env);
-        } else if self.yielded {
-            self.call(Event::Resume, &[], env);
+        if self.state.contains(State::HELD) {
+            self.call(|session, cx| session.input(cx), &[], env);
+        } else if self.state.contains(State::DRAIN_DUE) {
+            self.state.remove(State::DRAIN_DUE);
+            self.call(|session, cx| session.drain(cx), &[], env);
+        } else if self.state.contains(State::EOF_DUE) {
+            self.state.remove(State::EOF_DUE);
+            self.call(|session, cx| session.eof(cx), &[], env);
+        } else {
+            self.state.remove(State::YIELDED);
+            self.call(|session, cx| session.resume(cx), &[], env);
         }
         self.has_turn()
     }
 
     /// Whether [`Conn::go_on`] has something to do.
     pub fn has_turn(&self) -> bool {
-        let waits = self.held || self.draining || self.yielded || self.end == End::Seen;
-        waits && self.life == Life::Open && !self.out_is_full()
+        self.state.intersects(State::TURN) && self.life == Life::Open && !self.out_is_full()
+    }
+
+    /// Whether nothing is in flight and nothing is due: only input, time or the operator can change that.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.flight.is_none() && !self.state.intersects(State::TURN) && self.life == Life::Open
     }
 
     /// Whether to read from the peer: not when it does not read what it is sent (back-pressure), not
     /// when the session has not taken what was read, be it for lack of room or of a turn.
+    #[inline]
     pub fn wants_input(&self) -> bool {
-        let open = self.life == Life::Open && self.end == End::NotYet;
-        open && !self.held && !self.out_is_full() && !self.is_busy()
+        if self.life != Life::Open || self.state.intersects(State::PEER_DONE | State::HELD) {
+            return false;
+        }
+        let Some(flight) = &self.flight else { return true };
+        let is_busy = self.state.contains(State::YIELDED) && !flight.input.is_empty();
+        !is_busy && !flight.out.is_full()
     }
 
     /// The peer reset the connection, or the network failed.
@@ -229,10 +232,13 @@ impl Conn {
         let mut flight = self.flight.take().unwrap_or_else(|| env.pool.take());
         let mut cx = cx(Input::new(&[]), &mut flight.out, &mut self.deadline, env);
         self.session.handler().closed(&mut cx, why);
+        flight.out.reset();
+        flight.input.clear();
         env.pool.give(flight);
     }
 
     /// After writing: keeps what was not sent of `read_buffer`, or gives the buffers back.
+    #[inline]
     pub fn settle(&mut self, read_buffer: &[u8], pool: &mut Pool) {
         let Some(flight) = &mut self.flight else { return };
         flight.out.keep(read_buffer);
@@ -265,7 +271,7 @@ impl Conn {
 
     /// Whether the peer has said that it will send no more.
     pub fn is_peer_done(&self) -> bool {
-        self.end != End::NotYet
+        self.state.contains(State::PEER_DONE)
     }
 
     /// The room membership to feed; none once the session is over.
@@ -273,74 +279,80 @@ impl Conn {
         if self.life == Life::Open { self.session.member() } else { None }
     }
 
-    /// The session waits for its turn and has left input until then.
-    fn is_busy(&self) -> bool {
-        self.yielded && self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty())
-    }
-
     fn out_is_full(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.out.is_full())
     }
 
     /// Calls the session and does what it wants.
-    fn call(&mut self, event: Event, fresh: &[u8], env: &mut Env<'_>) {
-        let mut flight = self.flight.take().unwrap_or_else(|| env.pool.take());
-        self.yielded &= !matches!(event, Event::Resume);
-        let mut flow = self.offer(event, fresh, &mut flight, env);
-        while let Flow::Become(session) = flow {
-            self.session = *session;
-            self.deadline = Time::NEVER;
-            flow = self.offer(Event::Open, &[], &mut flight, env);
-            if matches!(flow, Flow::Continue) && !flight.input.is_empty() {
-                flow = self.offer(Event::Input, &[], &mut flight, env);
+    #[inline]
+    fn call(
+        &mut self,
+        call: impl FnOnce(&mut dyn Handler, &mut Cx<'_>) -> Flow,
+        fresh: &[u8],
+        env: &mut Env<'_>,
+    ) {
+        let flow = self.offer(call, fresh, env);
+        if !matches!(flow, Flow::Continue) {
+            self.follow(flow, env);
+        }
+        if let Some(flight) = self.flight.as_deref().filter(|flight| !flight.input.is_empty()) {
+            self.state.set(State::HELD, flight.out.is_full());
+            if flight.input.len() > limits::PENDING_INPUT {
+                debug_assert!(false, "a handler left more input than any may need");
+                self.life = Life::Dead(Why::Failed);
             }
+        } else {
+            self.state.remove(State::HELD);
         }
-        self.held = !flight.input.is_empty() && flight.out.is_full();
-        if flight.input.len() > limits::PENDING_INPUT {
-            debug_assert!(false, "a handler left more input than any may need");
-            flow = Flow::Abort(Why::Failed);
-        }
-        self.flight = Some(flight);
-        self.follow(&flow, env.now);
     }
 
     /// Offers fresh input where it lies if nothing waits before it, so that nothing is copied in the
     /// common case; what is left is kept.
-    fn offer(&mut self, event: Event, fresh: &[u8], flight: &mut Flight, env: &Env<'_>) -> Flow {
-        if flight.input.is_empty() {
-            flight.out.allow_passing(true);
-            let (flow, used) = self.dispatch(event, Input::new(fresh), &mut flight.out, env);
-            flight.input.extend_from_slice(fresh.get(used..).unwrap_or_default());
+    #[inline]
+    fn offer(
+        &mut self,
+        call: impl FnOnce(&mut dyn Handler, &mut Cx<'_>) -> Flow,
+        fresh: &[u8],
+        env: &mut Env<'_>,
+    ) -> Flow {
+        let Self { session, flight, deadline, .. } = self;
+        let Flight { input: left, out } = &mut **flight.get_or_insert_with(|| env.pool.take());
+        if left.is_empty() {
+            out.allow_passing(true);
+            let mut cx = cx(Input::new(fresh), out, deadline, env);
+            let flow = call(session.handler(), &mut cx);
+            let rest = cx.input.rest();
+            if !rest.is_empty() {
+                left.extend_from_slice(rest);
+            }
             return flow;
         }
-        flight.input.extend_from_slice(fresh);
-        flight.out.allow_passing(false);
-        let (flow, used) = self.dispatch(event, Input::new(&flight.input), &mut flight.out, env);
-        flight.input.drain(..used);
+        left.extend_from_slice(fresh);
+        out.allow_passing(false);
+        let mut cx = cx(Input::new(left), out, deadline, env);
+        let flow = call(session.handler(), &mut cx);
+        let used = cx.input.used();
+        left.drain(..used);
         flow
     }
 
-    fn dispatch(&mut self, event: Event, input: Input<'_>, out: &mut Out, env: &Env<'_>) -> (Flow, usize) {
-        let mut cx = cx(input, out, &mut self.deadline, env);
-        let session = self.session.handler();
-        let flow = match event {
-            Event::Open => session.open(&mut cx),
-            Event::Input => session.input(&mut cx),
-            Event::Resume => session.resume(&mut cx),
-            Event::Eof => session.eof(&mut cx),
-            Event::Expired => session.expired(&mut cx),
-            Event::Drain => session.drain(&mut cx),
-        };
-        (flow, cx.input.used())
-    }
-
-    fn follow(&mut self, flow: &Flow, now: Time) {
-        match *flow {
+    /// Does what the session wants. Whoever takes over from it is opened, then offered what input is left.
+    fn follow(&mut self, mut flow: Flow, env: &mut Env<'_>) {
+        while let Flow::Become(session) = flow {
+            self.session = *session;
+            self.deadline = Time::NEVER;
+            flow = self.offer(|session, cx| session.open(cx), &[], env);
+            let has_input = self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty());
+            if matches!(flow, Flow::Continue) && has_input {
+                flow = self.offer(|session, cx| session.input(cx), &[], env);
+            }
+        }
+        match flow {
             Flow::Continue | Flow::Become(_) => {}
-            Flow::Yield => self.yielded = true,
+            Flow::Yield => self.state |= State::YIELDED,
             Flow::Finish(why) => {
                 self.life = Life::Finishing(why);
-                self.deadline = now.after(limits::FINISH_PROGRESS);
+                self.deadline = env.now.after(limits::FINISH_PROGRESS);
                 if let Some(flight) = &mut self.flight {
                     flight.input.clear();
                 }

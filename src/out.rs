@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ pub struct FileRange {
 pub enum Front<'a> {
     /// Nothing waits.
     Empty,
-    /// One or two slices of bytes.
-    Bytes([IoSlice<'a>; 2], usize),
+    /// Bytes; the second slice, perhaps empty, follows the first.
+    Bytes(&'a [u8], &'a [u8]),
     /// A range of a file.
     File(&'a FileRange),
 }
@@ -44,6 +44,10 @@ pub struct Out {
     head: usize,
     /// Empty while everything queued is plain bytes, which is nearly always.
     segments: VecDeque<Segment>,
+    /// Bytes waiting in memory, passed ones included.
+    waiting: usize,
+    /// Ranges of files waiting.
+    files: usize,
 }
 
 #[derive(Debug)]
@@ -61,6 +65,7 @@ impl Out {
             self.segments.push_back(Segment::Bytes(bytes.len()));
         }
         self.bytes.extend_from_slice(bytes);
+        self.waiting += bytes.len();
     }
 
     /// Appends formatted text; cannot fail.
@@ -78,12 +83,15 @@ impl Out {
             self.segments.push_back(Segment::Bytes(waiting));
         }
         self.segments.push_back(Segment::File(range));
+        self.files += 1;
     }
 
     /// Appends bytes of the read buffer without copying them, if they are the first to be queued;
     /// what is not written in this very turn is copied by [`Out::keep`].
+    #[inline]
     pub(crate) fn pass(&mut self, range: Range<usize>, bytes: &[u8]) {
         if self.passing && self.is_empty() {
+            self.waiting = range.len();
             self.passed = range;
         } else {
             self.push(bytes);
@@ -91,14 +99,21 @@ impl Out {
     }
 
     /// Says whether [`Out::pass`] may refer to the read buffer in the coming call of a handler.
+    #[inline]
     pub(crate) fn allow_passing(&mut self, yes: bool) {
         self.passing = yes;
     }
 
     /// Copies what is left of passed bytes: after this the read buffer may be reused.
+    #[inline]
     pub fn keep(&mut self, read_buffer: &[u8]) {
-        let left = std::mem::take(&mut self.passed);
-        let Some(left) = read_buffer.get(left).filter(|left| !left.is_empty()) else { return };
+        if !self.passed.is_empty() {
+            self.keep_passed(read_buffer);
+        }
+    }
+
+    fn keep_passed(&mut self, read_buffer: &[u8]) {
+        let Some(left) = read_buffer.get(std::mem::take(&mut self.passed)) else { return };
         if let Some(Segment::Bytes(n)) = self.segments.front_mut() {
             *n += left.len();
         } else if !self.segments.is_empty() {
@@ -115,22 +130,25 @@ impl Out {
     }
 
     /// Whether nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.passed.is_empty() && self.head == self.bytes.len() && self.segments.is_empty()
+        self.waiting == 0 && self.files == 0
     }
 
     /// Bytes waiting in memory; queued files are not counted.
     pub fn len(&self) -> usize {
-        self.passed.len() + self.bytes.len() - self.head
+        self.waiting
     }
 
     /// Whether a handler should stop and be called again when there is room: past the high mark, or
     /// a file waits (then pipelined replies keep their order and cost no memory).
+    #[inline]
     pub fn is_full(&self) -> bool {
-        self.len() >= limits::OUT_HIGH_MARK || self.segments.iter().any(|s| matches!(s, Segment::File(_)))
+        self.waiting >= limits::OUT_HIGH_MARK || self.files > 0
     }
 
     /// What comes next; `read_buffer` is what the last read filled (empty when there was none).
+    #[inline]
     pub fn front<'a>(&'a self, read_buffer: &'a [u8]) -> Front<'a> {
         let passed = read_buffer.get(self.passed.clone()).unwrap_or_default();
         let waiting = self.bytes.get(self.head..).unwrap_or_default();
@@ -142,27 +160,38 @@ impl Out {
         };
         match (passed.is_empty(), bytes.is_empty()) {
             (true, true) => Front::Empty,
-            (true, false) => Front::Bytes([IoSlice::new(bytes), IoSlice::new(&[])], 1),
-            (false, true) => Front::Bytes([IoSlice::new(passed), IoSlice::new(&[])], 1),
-            (false, false) => Front::Bytes([IoSlice::new(passed), IoSlice::new(bytes)], 2),
+            (true, false) => Front::Bytes(bytes, &[]),
+            (false, _) => Front::Bytes(passed, bytes),
         }
     }
 
     /// The first `n` bytes of the front have been sent.
+    #[inline]
     pub fn advance(&mut self, n: u64) {
+        let sent = usize::try_from(n).unwrap_or(usize::MAX);
+        if sent <= self.passed.len() {
+            self.passed.start += sent;
+            self.waiting -= sent;
+        } else {
+            self.advance_further(n);
+        }
+    }
+
+    fn advance_further(&mut self, n: u64) {
         if let (true, Some(Segment::File(range))) = (self.passed.is_empty(), self.segments.front_mut()) {
             debug_assert!(n <= range.len, "sent more of a file than was queued");
             range.offset += n;
             range.len = range.len.saturating_sub(n);
             if range.len == 0 {
                 self.segments.pop_front();
+                self.files -= 1;
             }
             return;
         }
-        let n = usize::try_from(n).unwrap_or(usize::MAX);
-        let of_passed = n.min(self.passed.len());
-        self.passed.start += of_passed;
-        self.advance_bytes(n - of_passed);
+        let n = usize::try_from(n).unwrap_or(usize::MAX).min(self.waiting);
+        self.waiting -= n;
+        self.advance_bytes(n - self.passed.len());
+        self.passed = 0..0;
     }
 
     fn advance_bytes(&mut self, n: usize) {
@@ -186,15 +215,18 @@ impl Out {
         }
     }
 
-    /// Forgets everything that waits and gives back what grew large.
+    /// Forgets everything that waits.
     pub(crate) fn reset(&mut self) {
         self.passed = 0..0;
         self.bytes.clear();
         self.head = 0;
         self.segments.clear();
-        if self.bytes.capacity() > limits::POOL_CAPACITY {
-            self.bytes.shrink_to(limits::POOL_CAPACITY);
-        }
+        (self.waiting, self.files) = (0, 0);
+    }
+
+    /// Bytes of memory that the queue holds on to.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 }
 
@@ -215,7 +247,7 @@ pub(crate) mod tests {
 
     fn front(out: &Out, buffer: &[u8]) -> Vec<u8> {
         match out.front(buffer) {
-            Front::Bytes(slices, n) => slices.iter().take(n).flat_map(|s| s.iter().copied()).collect(),
+            Front::Bytes(first, second) => [first, second].concat(),
             Front::Empty => Vec::new(),
             Front::File(range) => format!("file {}+{}", range.offset, range.len).into_bytes(),
         }

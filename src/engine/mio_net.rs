@@ -1,7 +1,7 @@
 //! The real network: mio's poll, and system calls on descriptors.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -68,11 +68,16 @@ impl Net for MioNet {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
-        ready.extend(self.events.iter().map(|event| Ready {
-            source: source(event.token()),
-            readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-            writable: event.is_writable() || event.is_error(),
-            read_closed: event.is_read_closed() || event.is_error(),
+        ready.extend(self.events.iter().map(|event| {
+            // An error is found by reading or writing, whichever is tried.
+            let failed = event.is_error();
+            let read_closed = failed || event.is_read_closed();
+            Ready {
+                source: source(event.token()),
+                readable: read_closed || event.is_readable(),
+                writable: failed || event.is_writable(),
+                read_closed,
+            }
         }));
         if esc.is_some() && ready.is_empty() {
             ready.push(Ready {
@@ -98,8 +103,8 @@ impl Net for MioNet {
         rustix::io::read(stream, buffer)
     }
 
-    fn write(&mut self, stream: &OwnedFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-        sockets::write(stream.as_fd(), slices)
+    fn write(&mut self, stream: &OwnedFd, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
+        sockets::write(stream.as_fd(), first, second)
     }
 
     fn send_file(&mut self, stream: &OwnedFd, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {

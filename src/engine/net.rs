@@ -4,7 +4,7 @@
 //! Readiness is edge-triggered, as `mio` has it: told once, remembered by the reactor.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -85,8 +85,8 @@ pub trait Net {
     /// Reads; 0 is the end.
     fn read(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Errno>;
 
-    /// Writes the slices one after the other.
-    fn write(&mut self, stream: &Self::Stream, slices: &[IoSlice<'_>]) -> Result<usize, Errno>;
+    /// Writes `first`, then `second`, which is often empty.
+    fn write(&mut self, stream: &Self::Stream, first: &[u8], second: &[u8]) -> Result<usize, Errno>;
 
     /// Sends part of a file; 0 means that the file is shorter than that.
     fn send_file(

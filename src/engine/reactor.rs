@@ -46,8 +46,6 @@ struct Tools<N> {
     net: N,
     shared: Arc<Shared>,
     pool: Pool,
-    /// The one buffer that every read goes into.
-    buffer: Box<[u8]>,
     /// The clock, read once a turn.
     now: Time,
     draining: bool,
@@ -70,6 +68,8 @@ pub struct House {
 #[derive(Debug)]
 pub struct Reactor<N: Net> {
     tools: Tools<N>,
+    /// The one buffer that every read goes into.
+    buffer: Box<[u8]>,
     services: Vec<Service>,
     doors: Doors<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket>>,
@@ -96,7 +96,8 @@ impl<N: Net> Reactor<N> {
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         Self {
-            tools: Tools { net, shared, pool: Pool::default(), buffer, now, draining: false },
+            tools: Tools { net, shared, pool: Pool::default(), now, draining: false },
+            buffer,
             services,
             doors: Doors::new(capacity),
             datagrams: Vec::new(),
@@ -136,7 +137,7 @@ impl<N: Net> Reactor<N> {
             self.dispatch(event)?;
         }
         for id in runnable.drain(..) {
-            self.run_slot(id);
+            self.advance(id, Slot::dequeue);
         }
         self.reuse(ready, runnable);
         self.tick();
@@ -150,12 +151,7 @@ impl<N: Net> Reactor<N> {
 
     fn dispatch(&mut self, event: Ready) -> io::Result<()> {
         match event.source {
-            Source::Conn(id) => {
-                if let Some(slot) = self.slot(id) {
-                    slot.note(event);
-                    self.advance(id);
-                }
-            }
+            Source::Conn(id) => self.advance(id, |slot| slot.note(event)),
             Source::Listener(index) => self.doors.note(index),
             Source::Datagrams(index) => self.note_datagrams(index),
             Source::Control => match self.tools.net.command() {
@@ -167,19 +163,18 @@ impl<N: Net> Reactor<N> {
         Ok(())
     }
 
-    /// The next turn of a connection from the run queue.
-    fn run_slot(&mut self, id: ConnId) {
-        if let Some(slot) = self.slot(id) {
-            slot.dequeue();
-            self.advance(id);
-        }
-    }
-
     /// Moves a connection as far as its share of the turn goes, and sees to what follows from that.
-    fn advance(&mut self, id: ConnId) {
-        let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
-        slot.advance(id, &mut self.tools);
-        self.settle(id);
+    #[inline]
+    fn advance(&mut self, id: ConnId, prepare: impl FnOnce(&mut Slot<N::Stream>)) {
+        let Some(slot) = self.slots.get_mut(id.key as usize).filter(|slot| slot.generation == id.generation)
+        else {
+            return;
+        };
+        prepare(slot);
+        slot.advance(id, &mut self.tools, &mut self.buffer);
+        if !slot.is_at_rest() {
+            self.settle(id);
+        }
     }
 
     /// After anything was done with a connection: its timer, its place in the run queue, its end.
@@ -201,13 +196,16 @@ impl<N: Net> Reactor<N> {
         while let Some(key) = self.timers.pop(self.tools.now) {
             let Some(slot) = self.slots.get_mut(key as usize) else { continue };
             let id = ConnId { key, generation: slot.generation };
-            slot.tick(id, &mut self.tools);
+            slot.tick(id, &mut self.tools, &mut self.buffer);
             self.settle(id);
         }
     }
 
     /// Frees the slots of the dead, and says how each connection went.
     fn reap(&mut self) {
+        if self.dead.is_empty() {
+            return;
+        }
         let mut dead = std::mem::take(&mut self.dead);
         for key in dead.drain(..) {
             self.timers.cancel(key);
@@ -242,7 +240,7 @@ impl<N: Net> Reactor<N> {
         let all: Vec<ConnId> = self.slots.iter().map(|(key, slot)| conn_id(key, slot.generation)).collect();
         log::info!("stopping: {} connections have {:?} to finish", all.len(), self.grace);
         for id in all {
-            self.advance(id);
+            self.advance(id, |_| ());
         }
     }
 
@@ -257,10 +255,6 @@ impl<N: Net> Reactor<N> {
             self.dead.extend(u32::try_from(key));
         }
         self.reap();
-    }
-
-    fn slot(&mut self, id: ConnId) -> Option<&mut Slot<N::Stream>> {
-        self.slots.get_mut(id.key as usize).filter(|slot| slot.generation == id.generation)
     }
 
     /// Puts emptied vectors back, so that turns allocate nothing.

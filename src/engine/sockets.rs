@@ -28,12 +28,12 @@ pub(super) fn has_unread(stream: impl AsFd) -> bool {
     rustix::io::ioctl_fionread(stream).is_ok_and(|n| n > 0)
 }
 
-/// Writes one or more slices.
-pub(super) fn write(stream: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    match slices {
-        [only] => rustix::io::write(stream, only),
-        several => rustix::io::writev(stream, several),
+/// Writes `first`, then `second` if there is any.
+pub(super) fn write(stream: BorrowedFd<'_>, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
+    if second.is_empty() {
+        return rustix::io::write(stream, first);
     }
+    rustix::io::writev(stream, &[IoSlice::new(first), IoSlice::new(second)])
 }
 
 /// Sends part of a file from the page cache, without a copy through this process.

@@ -50,7 +50,7 @@ impl<N: Net> Reactor<N> {
     fn answer_datagram(&mut self, index: usize) -> bool {
         let tools = &mut self.tools;
         let Some(it) = self.datagrams.get_mut(index).filter(|it| it.waiting) else { return false };
-        let datagram = match tools.net.receive(&it.socket, &mut tools.buffer) {
+        let datagram = match tools.net.receive(&it.socket, &mut self.buffer) {
             Ok(datagram) => datagram,
             Err(Errno::AGAIN) => {
                 it.waiting = false;
@@ -62,7 +62,7 @@ impl<N: Net> Reactor<N> {
         if !self.guard.allows(&datagram.peer, datagram.unicast, tools.now) {
             return true;
         }
-        let bytes = tools.buffer.get(..datagram.len).unwrap_or_default();
+        let bytes = self.buffer.get(..datagram.len).unwrap_or_default();
         if let Some(reply) = it.exchange.reply(bytes, &datagram.peer, &tools.shared, tools.now) {
             // UDP may lose a reply; a full socket buffer is one way.
             let _ = tools.net.send_back(&it.socket, reply, &datagram.way_back);

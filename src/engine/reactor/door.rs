@@ -69,6 +69,9 @@ impl<N: Net> Reactor<N> {
         if self.doors.paused_until <= self.tools.now {
             self.doors.paused_until = Time::NEVER;
         }
+        if !self.doors.is_open_and_waiting() {
+            return;
+        }
         for index in 0..self.doors.list.len() {
             for _ in 0..limits::ACCEPT_PER_TURN {
                 if !self.accept(index) {
@@ -127,7 +130,7 @@ impl<N: Net> Reactor<N> {
             self.slots.remove(key);
             return;
         }
-        slot.open(id, &mut self.tools);
+        slot.open(id, &mut self.tools, &mut self.buffer);
         self.settle(id);
     }
 }

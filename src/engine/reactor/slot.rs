@@ -112,15 +112,40 @@ impl<S> Slot<S> {
     }
 
     /// Starts the session.
-    pub(super) fn open<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+    pub(super) fn open<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>, buffer: &mut [u8]) {
         self.with_env(id, tools, Conn::open);
         self.flush(tools, &[]);
-        self.conclude(tools);
+        self.conclude(tools, buffer);
     }
 
     /// One turn: what waits is sent, the session gets what it waits for, then input until the share of
     /// the turn is used up.
-    pub(super) fn advance<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+    pub(super) fn advance<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        tools: &mut Tools<N>,
+        buffer: &mut [u8],
+    ) {
+        if !self.conn.is_quiet() {
+            self.catch_up(id, tools);
+        }
+        let mut share = limits::READ_PER_TURN;
+        while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
+            share = share.saturating_sub(self.read_once(id, tools, buffer));
+        }
+        if tools.draining {
+            self.drain(id, tools);
+        }
+        if !self.conn.is_quiet() {
+            self.conclude(tools, buffer);
+        }
+        if self.conn.member().is_some() && self.can_be_fed() {
+            self.feed(tools);
+        }
+    }
+
+    /// What was left over from an earlier turn.
+    fn catch_up<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
         if self.is_dead() {
             return;
         }
@@ -129,26 +154,28 @@ impl<S> Slot<S> {
             self.with_env(id, tools, Conn::go_on);
             self.flush(tools, &[]);
         }
-        let mut share = limits::READ_PER_TURN;
-        while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
-            share = share.saturating_sub(self.read_once(id, tools));
-        }
-        if tools.draining && !self.is(Marks::TOLD_TO_DRAIN) && !self.is(Marks::READABLE) {
+    }
+
+    /// Tells the session, once, that the daemon is stopping: after what it was sent before that.
+    fn drain<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+        if !self.is(Marks::TOLD_TO_DRAIN) && !self.is(Marks::READABLE) {
             self.marks.insert(Marks::TOLD_TO_DRAIN);
             self.with_env(id, tools, Conn::drain);
             self.flush(tools, &[]);
         }
-        self.conclude(tools);
-        if self.conn.member().is_some() && self.can_be_fed() {
-            self.feed(tools);
-        }
+    }
+
+    /// Whether nothing is left to do but wait for an event, without a deadline.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let waits = self.marks.intersects(Marks::READABLE | Marks::UNHEARD);
+        self.conn.is_quiet() && !waits && self.conn.deadline() == Time::NEVER
     }
 
     /// Calls the session if its deadline has come.
-    pub(super) fn tick<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+    pub(super) fn tick<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>, buffer: &mut [u8]) {
         self.with_env(id, tools, Conn::tick);
         self.flush(tools, &[]);
-        self.conclude(tools);
+        self.conclude(tools, buffer);
     }
 
     /// Gives the socket what the room has for it.
@@ -157,7 +184,7 @@ impl<S> Slot<S> {
         let (net, stream) = (&mut tools.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
         let fed = tools.shared.rooms().feed(member, |bytes| {
-            let taken = match net.write(stream, &[std::io::IoSlice::new(bytes)]) {
+            let taken = match net.write(stream, bytes, &[]) {
                 Ok(n) => n,
                 Err(Errno::AGAIN | Errno::INTR) => 0,
                 Err(_) => {
@@ -199,51 +226,54 @@ impl<S> Slot<S> {
     }
 
     /// Reads once and lets the session have it; returns what that cost of the turn's share.
-    fn read_once<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) -> usize {
-        let mut buffer = std::mem::take(&mut tools.buffer);
-        let cost = match tools.net.read(&self.stream, &mut buffer) {
-            Ok(0) => {
+    #[inline]
+    fn read_once<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        tools: &mut Tools<N>,
+        buffer: &mut [u8],
+    ) -> usize {
+        match tools.net.read(&self.stream, buffer) {
+            Ok(n) if n > 0 => {
+                self.got(n, buffer.len());
+                let bytes = buffer.get(..n).unwrap_or_default();
+                self.with_env(id, tools, |conn, env| conn.input(bytes, env));
+                self.flush(tools, bytes);
+                return n;
+            }
+            Ok(_) => {
                 self.marks.remove(Marks::READABLE);
                 self.marks.insert(Marks::READ_CLOSED);
                 self.with_env(id, tools, Conn::peer_done);
                 self.flush(tools, &[]);
-                0
             }
-            Ok(n) => {
-                // A short read has emptied the socket: the read that would say so is saved.
-                let more = n == buffer.len() || self.is(Marks::READ_CLOSED);
-                self.marks.set(Marks::READABLE, more);
-                self.read += n as u64;
-                let bytes = buffer.get(..n).unwrap_or_default();
-                self.with_env(id, tools, |conn, env| conn.input(bytes, env));
-                self.flush(tools, bytes);
-                n
-            }
-            Err(Errno::AGAIN) => {
-                self.marks.remove(Marks::READABLE);
-                0
-            }
-            Err(Errno::INTR) => 0,
-            Err(_) => {
-                self.conn.fail(Why::PeerReset);
-                0
-            }
-        };
-        tools.buffer = buffer;
-        cost
+            Err(Errno::AGAIN) => self.marks.remove(Marks::READABLE),
+            Err(Errno::INTR) => {}
+            Err(_) => self.conn.fail(Why::PeerReset),
+        }
+        0
+    }
+
+    /// A short read has emptied the socket: the read that would say so is saved. But nothing else will
+    /// say that the peer is done.
+    #[inline]
+    fn got(&mut self, n: usize, asked: usize) {
+        self.read += n as u64;
+        if n < asked && !self.is(Marks::READ_CLOSED) {
+            self.marks.remove(Marks::READABLE);
+        }
     }
 
     /// Writes what waits, until the socket takes no more or a file has had its share of the turn.
+    /// `read_buffer` holds what was read last, if the output may refer to it.
     fn flush<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, read_buffer: &[u8]) {
         let mut share = limits::FILE_PER_TURN;
-        while self.is(Marks::WRITABLE) && share > 0 {
+        while share > 0 && self.is(Marks::WRITABLE) {
             let Some(out) = self.conn.out() else { break };
             let (sent, wanted) = match out.front(read_buffer) {
                 Front::Empty => break,
-                Front::Bytes(slices, n) => {
-                    let slices = slices.get(..n).unwrap_or_default();
-                    let wanted = slices.iter().map(|slice| slice.len()).sum();
-                    (tools.net.write(&self.stream, slices), wanted)
+                Front::Bytes(first, second) => {
+                    (tools.net.write(&self.stream, first, second), first.len() + second.len())
                 }
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(share);
@@ -257,9 +287,15 @@ impl<S> Slot<S> {
             match sent {
                 Ok(n) => {
                     out.advance(n as u64);
+                    let is_done = out.is_empty();
                     self.written += n as u64;
-                    self.marks.set(Marks::WRITABLE, n >= wanted);
                     self.conn.progressed(tools.now);
+                    if n < wanted {
+                        self.marks.remove(Marks::WRITABLE);
+                    }
+                    if is_done {
+                        break;
+                    }
                 }
                 Err(Errno::AGAIN) => self.marks.remove(Marks::WRITABLE),
                 Err(Errno::INTR) => {}
@@ -273,7 +309,7 @@ impl<S> Slot<S> {
     /// Takes the steps of the end that are due: all sent, then (where input may be unread, for closing on
     /// unread input makes the kernel reset the connection and destroy the reply) a short wait for the
     /// peer's end, then close.
-    fn conclude<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>) {
+    fn conclude<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, buffer: &mut [u8]) {
         match self.conn.life() {
             Life::Finishing(why) if self.conn.is_flushed() => {
                 // A session that ends before anything was read cannot know what is on its way.
@@ -285,43 +321,31 @@ impl<S> Slot<S> {
                     self.conn.fail(Why::PeerReset);
                 } else {
                     self.conn.linger(why, tools.now);
-                    self.drop_input(why, tools);
+                    self.drop_input(why, &mut tools.net, buffer);
                 }
             }
-            Life::Lingering(why) => self.drop_input(why, tools),
+            Life::Lingering(why) => self.drop_input(why, &mut tools.net, buffer),
             _ => {}
         }
     }
 
     /// Reads what a peer still sends after the end, up to a bound.
-    fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, tools: &mut Tools<N>) {
-        let mut buffer = std::mem::take(&mut tools.buffer);
+    fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, net: &mut N, buffer: &mut [u8]) {
         let mut share = limits::READ_PER_TURN;
         while self.is(Marks::READABLE) && share > 0 {
-            match tools.net.read(&self.stream, &mut buffer) {
-                Ok(0) => {
-                    self.conn.fail(why);
-                    break;
-                }
-                Ok(n) => {
-                    let more = n == buffer.len() || self.is(Marks::READ_CLOSED);
-                    self.marks.set(Marks::READABLE, more);
-                    self.read += n as u64;
+            match net.read(&self.stream, buffer) {
+                Ok(n) if n > 0 => {
+                    self.got(n, buffer.len());
                     share = share.saturating_sub(n);
                     if self.conn.has_lingered(n) {
-                        self.conn.fail(why);
-                        break;
+                        return self.conn.fail(why);
                     }
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.marks.remove(Marks::READABLE),
-                Err(_) => {
-                    self.conn.fail(why);
-                    break;
-                }
+                Ok(_) | Err(_) => return self.conn.fail(why),
             }
         }
-        tools.buffer = buffer;
     }
 
     fn is(&self, mark: Marks) -> bool {

@@ -167,9 +167,7 @@ impl Worker {
         while let Some(out) = self.conn.out() {
             let sent = match out.front(fresh) {
                 Front::Empty => break,
-                Front::Bytes(slices, n) => {
-                    sockets::write(self.stream.as_fd(), slices.get(..n).unwrap_or_default())
-                }
+                Front::Bytes(first, second) => sockets::write(self.stream.as_fd(), first, second),
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(limits::FILE_PER_TURN);
                     let sent = sockets::send_file(self.stream.as_fd(), &range.file, range.offset, wanted);

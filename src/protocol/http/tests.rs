@@ -155,9 +155,10 @@ fn read_all(out: &mut Out, to: &mut Vec<u8>) {
     loop {
         let sent = match out.front(&[]) {
             Front::Empty => return,
-            Front::Bytes(slices, n) => {
-                slices.iter().take(n).for_each(|slice| to.extend_from_slice(slice));
-                slices.iter().take(n).map(|slice| slice.len() as u64).sum()
+            Front::Bytes(first, second) => {
+                to.extend_from_slice(first);
+                to.extend_from_slice(second);
+                (first.len() + second.len()) as u64
             }
             Front::File(range) => {
                 let mut bytes = vec![0; usize::try_from(range.len).unwrap()];

@@ -3,7 +3,7 @@
 use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -192,8 +192,8 @@ impl Net for Sim {
         Ok(n)
     }
 
-    fn write(&mut self, stream: &Stream, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+    fn write(&mut self, stream: &Stream, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
+        let bytes = [first, second].concat();
         let mut world = self.world();
         let it = &mut world.wires[stream.wire];
         it.writes += 1;
@@ -210,7 +210,7 @@ impl Net for Sim {
     fn send_file(&mut self, stream: &Stream, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {
         let mut bytes = vec![0; len];
         let n = file.read_at(&mut bytes, offset).unwrap();
-        if n == 0 { Ok(0) } else { self.write(stream, &[IoSlice::new(&bytes[..n])]) }
+        if n == 0 { Ok(0) } else { self.write(stream, &bytes[..n], &[]) }
     }
 
     fn shutdown_write(&mut self, stream: &Stream) -> Result<(), Errno> {
