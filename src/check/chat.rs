@@ -143,6 +143,15 @@ fn expect_notice(client: &mut Client, end: &str) -> Outcome {
     }
 }
 
+/// The end comes, and nothing but notices before it.
+fn expect_end(client: &mut Client) -> Outcome {
+    let rest = client.rest()?;
+    if rest.split_inclusive(|&b| b == b'\n').all(|line| line.starts_with(b"* ")) {
+        return Ok(());
+    }
+    Err(client.unexpected("the end, and nothing said before it"))
+}
+
 /// A member that is in the room for certain, and has heard of nobody.
 fn member(target: &Target) -> Outcome<Client> {
     let mut client = Client::connect(target)?;
@@ -202,7 +211,7 @@ fn tail_at_the_end(target: &Target) -> Outcome {
     let (mut a, mut b) = two(target)?;
     a.send(b"my last words")?.half_close()?;
     expect_said(&mut b, "my last words")?;
-    a.expect_eof()
+    expect_end(&mut a)
 }
 
 fn come_and_go(target: &Target) -> Outcome {
@@ -266,11 +275,7 @@ fn utf8(target: &Target) -> Outcome {
 fn quit(target: &Target) -> Outcome {
     for word in [b"/quit\r\n".as_slice(), b"exit\n", b"quit\n"] {
         let mut client = member(target)?;
-        let rest = client.send(word)?.rest()?;
-        // Whoever of an earlier case leaves just now may be heard of.
-        if !rest.is_empty() && !rest.starts_with(b"* ") {
-            return Err(client.unexpected("the end, and nothing said"));
-        }
+        expect_end(client.send(word)?)?;
     }
     Ok(())
 }
