@@ -1,6 +1,7 @@
 //! switchboard: every protocol of the networking labs from one single-threaded reactor.
 
 pub mod bind;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod conn;

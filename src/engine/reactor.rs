@@ -213,6 +213,8 @@ impl<N: Net> Reactor<N> {
                 let id = ConnId { key, generation: slot.generation };
                 slot.close(id, &mut self.tools, &self.services);
                 self.doors.someone_left();
+                // Those who stay in the room have not heard of it, and nothing else may wake the loop.
+                self.hungry |= self.tools.shared.rooms().is_hungry();
             }
         }
         self.dead = dead;

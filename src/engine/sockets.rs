@@ -23,6 +23,11 @@ pub(super) fn accept(listener: BorrowedFd<'_>, flags: SocketFlags) -> Result<(Ow
     Ok((stream, address.map_or(Peer::Unix, Peer::from)))
 }
 
+/// Whether the peer has sent what nobody has read.
+pub(super) fn has_unread(stream: impl AsFd) -> bool {
+    rustix::io::ioctl_fionread(stream).is_ok_and(|n| n > 0)
+}
+
 /// Writes `first`, then `second` if there is any.
 pub(super) fn write(stream: BorrowedFd<'_>, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
     if second.is_empty() {

@@ -209,7 +209,11 @@ impl MainThread {
         let open: Vec<_> = self.hall.open().values().cloned().collect();
         log::info!("stopping: {} connections have {grace:?} to finish", open.len());
         for stream in open {
-            let _ = rustix::net::shutdown(&*stream, Shutdown::Read);
+            // Where input is unread, its thread is not waiting for any: it will see by itself. To close
+            // that direction would make the kernel reset the connection when more comes.
+            if !sockets::has_unread(&*stream) {
+                let _ = rustix::net::shutdown(&*stream, Shutdown::Read);
+            }
         }
         while !self.hall.open().is_empty() && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());

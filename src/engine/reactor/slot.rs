@@ -312,7 +312,10 @@ impl<S> Slot<S> {
     fn conclude<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, buffer: &mut [u8]) {
         match self.conn.life() {
             Life::Finishing(why) if self.conn.is_flushed() => {
-                if self.conn.is_peer_done() || !(self.is(Marks::READABLE) || why == Why::BadInput) {
+                // A session that ends before anything was read cannot know what is on its way.
+                let unheard = why == Why::Complete && self.read == 0;
+                let may_be_unread = self.is(Marks::READABLE) || why == Why::BadInput || unheard;
+                if self.conn.is_peer_done() || !may_be_unread {
                     self.conn.fail(why);
                 } else if tools.net.shutdown_write(&self.stream).is_err() {
                     self.conn.fail(Why::PeerReset);

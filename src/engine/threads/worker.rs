@@ -89,6 +89,11 @@ impl Worker {
 
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
+        if self.hall.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
+            self.told_to_drain = true;
+            self.call(Conn::drain);
+            return self.flush(0);
+        }
         let wait = self.conn.deadline().since(self.hall.now());
         if wait.is_some_and(|wait| wait.is_zero()) {
             self.call(Conn::tick);
@@ -137,8 +142,10 @@ impl Worker {
 
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
     fn finish(&mut self, why: Why) {
-        let unread = || rustix::io::ioctl_fionread(&*self.stream).is_ok_and(|n| n > 0);
-        if self.conn.is_peer_done() || self.hall.is_draining() || !(why == Why::BadInput || unread()) {
+        // A session that ends before anything was read cannot know what is on its way.
+        let unheard = why == Why::Complete && self.read == 0;
+        let may_be_unread = why == Why::BadInput || unheard || sockets::has_unread(&*self.stream);
+        if self.conn.is_peer_done() || !may_be_unread {
             return self.conn.fail(why);
         }
         let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);

@@ -1,0 +1,77 @@
+//! The server of lab C that receives until the client is done. What it shows cannot be seen from here.
+
+use super::{Case, Client, Outcome, Target, common};
+
+const P: &str = "collect";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new(
+        P,
+        "silence",
+        "nothing is answered, and the end comes after the client's",
+        "the server answers, or never closes",
+        silence,
+    ),
+    Case::new(
+        P,
+        "nothing",
+        "a client that sends nothing gets the end",
+        "an empty recv is not seen as the end",
+        |t| Client::connect(t)?.half_close()?.expect_eof(),
+    ),
+    Case::new(P, "pieces", "pieces may come slowly", "only the first recv is taken", pieces),
+    Case::new(
+        P,
+        "much",
+        "two megabytes are taken",
+        "what is received is kept without bound, or not read",
+        |t| Client::connect(t)?.send(&vec![b'x'; 2_000_000])?.half_close()?.expect_eof(),
+    ),
+    Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
+        common::crowd(t, 3, 10, ask)
+    }),
+    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
+        common::crowd(t, 30, 3, ask)
+    }),
+    Case::new(
+        P,
+        "silent_client",
+        "a silent client keeps nobody waiting",
+        "a blocking recv in the only thread",
+        beside_a_silent_one,
+    ),
+    Case::new(
+        P,
+        "reset",
+        "clients that reset harm nobody",
+        "ConnectionResetError is not caught",
+        after_resets,
+    ),
+];
+
+fn ask(client: &mut Client) -> Outcome {
+    client.send(b"Hello, world\n").map(drop)
+}
+
+fn silence(target: &Target) -> Outcome {
+    Client::connect(target)?.send(b"Hello, world")?.half_close()?.expect_eof()
+}
+
+fn pieces(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    client.send(b"Hello,")?.pause(common::LONG_PAUSE).send(b" world")?.half_close()?.expect_eof()
+}
+
+fn beside_a_silent_one(target: &Target) -> Outcome {
+    let _silent = Client::connect(target)?;
+    silence(target)
+}
+
+fn after_resets(target: &Target) -> Outcome {
+    for _ in 0..10 {
+        let mut client = Client::connect(target)?;
+        ask(&mut client)?;
+        client.reset();
+    }
+    silence(target)
+}

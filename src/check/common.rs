@@ -1,0 +1,111 @@
+//! What is asked of every protocol in the same way; a protocol lends the exchange that it is tried with.
+
+use std::time::{Duration, Instant};
+
+use super::{Client, Outcome, Target};
+
+/// One exchange: something is said, and the right answer comes.
+pub(super) type Ask = fn(&mut Client) -> Outcome;
+
+/// More than the longest pause after which an unterminated message counts as complete.
+pub(super) const LONG_PAUSE: Duration = Duration::from_millis(60);
+/// More than the kernel keeps for a peer that reads nothing.
+pub(super) const MUCH: usize = 64 * 1024 * 1024;
+/// A line longer than any line service takes.
+pub(super) const TOO_LONG: usize = 200_000;
+
+/// `n` clients at once, each with `rounds` exchanges, all held open to the end.
+pub(super) fn crowd(target: &Target, n: usize, rounds: usize, ask: Ask) -> Outcome {
+    let mut clients = (0..n).map(|_| Client::connect(target)).collect::<Outcome<Vec<_>>>()?;
+    std::thread::scope(|scope| {
+        let each =
+            clients.iter_mut().map(|client| scope.spawn(move || (0..rounds).try_for_each(|_| ask(client))));
+        let each: Vec<_> = each.collect();
+        each.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|_| Err(super::Failure::early("a client", "it panicked")))
+        })
+    })
+}
+
+/// A client that connects and says nothing keeps nobody waiting.
+pub(super) fn beside_a_silent_one(target: &Target, ask: Ask) -> Outcome {
+    let _silent = Client::connect(target)?;
+    let mut busy = Client::connect(target)?;
+    (0..10).try_for_each(|_| ask(&mut busy))
+}
+
+/// Clients that leave with a reset, before and after saying something, harm nobody.
+pub(super) fn after_resets(target: &Target, said: &[u8], ask: Ask) -> Outcome {
+    let mut stays = Client::connect(target)?;
+    ask(&mut stays)?;
+    for n in 0..10 {
+        let mut leaves = Client::connect(target)?;
+        if n % 2 == 0 {
+            leaves.send(said)?;
+        }
+        leaves.reset();
+    }
+    ask(&mut stays)?;
+    ask(&mut Client::connect(target)?)
+}
+
+/// The exchange, split in two at every place. The first exchange of each connection is whole, so that
+/// a line service knows that this client ends its lines.
+pub(super) fn every_split(target: &Target, said: &[u8], answer: &[u8]) -> Outcome {
+    let mut client = Client::connect(target)?;
+    client.send(said)?.expect(answer)?;
+    for at in 1..said.len() {
+        let (first, second) = said.split_at(at);
+        client.send(first)?.pause(Duration::from_millis(2)).send(second)?.expect(answer)?;
+    }
+    let bytes: Vec<&[u8]> = said.chunks(1).collect();
+    client.send_parts(&bytes)?.expect(answer)?.half_close()?.expect_eof()
+}
+
+/// Sends `parts` as segments close together on a fresh connection, and tries again when this machine
+/// was too slow to keep them close.
+pub(super) fn close_together(target: &Target, parts: &[&[u8]]) -> Outcome<Client> {
+    const CLOSE: Duration = Duration::from_millis(5);
+    loop {
+        let mut client = Client::connect(target)?;
+        let start = Instant::now();
+        client.send_parts(parts)?;
+        if start.elapsed() < CLOSE {
+            return Ok(client);
+        }
+    }
+}
+
+/// A line without end brings one error line, then the end; and others are served meanwhile.
+pub(super) fn too_long(target: &Target, ask: Ask) -> Outcome {
+    let mut client = Client::connect(target)?;
+    client.send(&vec![b'A'; TOO_LONG])?;
+    ask(&mut Client::connect(target)?)?;
+    client.find(b"error: ")?.line()?;
+    client.expect_eof()
+}
+
+/// A browser at the wrong port is told so in its own language, and nothing it sent counts as said.
+pub(super) fn http_refused(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nHello\r\n")?;
+    let reply = String::from_utf8_lossy(&client.rest()?).into_owned();
+    // In a chat, a notice may have come before.
+    let reply: String = reply.split_inclusive('\n').skip_while(|line| line.starts_with("* ")).collect();
+    let names_the_web_address = reply.contains("http://");
+    if reply.starts_with("HTTP/1.1 400 ") && names_the_web_address && !reply.contains("Hello") {
+        return Ok(());
+    }
+    Err(client.unexpected("HTTP status 400 and a page that names the web address, then the end"))
+}
+
+/// A client that sends `unit` for ever and reads nothing is kept waiting, others are served, and when it
+/// reads after all, it gets everything. Returns what was sent and what came.
+pub(super) fn stalled(target: &Target, unit: &[u8], ask: Ask) -> Outcome<(usize, Vec<u8>)> {
+    let mut stalled = Client::connect(target)?;
+    let sent = stalled.stuff(unit, MUCH)?;
+    let mut other = Client::connect(target)?;
+    (0..10).try_for_each(|_| ask(&mut other))?;
+    stalled.half_close()?;
+    Ok((sent, stalled.rest()?))
+}

@@ -1,0 +1,158 @@
+//! Echo (RFC 862): every byte comes back, in order, whatever it is and however it was cut.
+
+use super::{Case, Client, Outcome, Target, common, udp};
+
+const P: &str = "echo";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new(
+        P,
+        "lockstep",
+        "an answer to each send, with or without a line end",
+        "the server waits for a newline",
+        lockstep,
+    ),
+    Case::new(
+        P,
+        "every_byte",
+        "all 256 byte values come back",
+        "bytes are decoded as text, or a NUL ends a string",
+        every_byte,
+    ),
+    Case::new(
+        P,
+        "every_split",
+        "any split of a message gives the same bytes",
+        "each recv is taken as a message",
+        every_split,
+    ),
+    Case::new(
+        P,
+        "coalesced",
+        "1000 messages in one write come back as they are",
+        "only the first part of a buffer is handled",
+        coalesced,
+    ),
+    Case::new(
+        P,
+        "half_close",
+        "1 MB is owed to a client that has half-closed",
+        "the server closes when recv returns nothing, before it has sent all",
+        half_close,
+    ),
+    Case::new(
+        P,
+        "nothing",
+        "a client that sends nothing and half-closes gets the end",
+        "an empty recv is not seen as the end",
+        nothing,
+    ),
+    Case::new(
+        P,
+        "three_clients",
+        "three clients are served at once",
+        "one client at a time: accept is not called while another is served",
+        |t| common::crowd(t, 3, 20, ask),
+    ),
+    Case::new(
+        P,
+        "thirty_clients",
+        "thirty clients are served at once",
+        "a small backlog, or a bound on clients",
+        |t| common::crowd(t, 30, 20, ask),
+    ),
+    Case::new(
+        P,
+        "silent_client",
+        "a silent client keeps nobody waiting",
+        "a blocking recv in the only thread",
+        |t| common::beside_a_silent_one(t, ask),
+    ),
+    Case::new(
+        P,
+        "reset",
+        "clients that reset harm nobody",
+        "ConnectionResetError or SIGPIPE is not caught",
+        |t| common::after_resets(t, b"Hello", ask),
+    ),
+    Case::new(
+        P,
+        "stalled_reader",
+        "a client that sends and does not read waits; others are served; nothing is lost",
+        "sendall blocks the only thread, or output is kept without bound",
+        stalled_reader,
+    ),
+    Case::new(P, "datagram", "a datagram comes back", "the UDP socket is not served", |t| {
+        udp::expect(t, b"Hello", b"Hello")
+    }),
+    Case::new(
+        P,
+        "empty_datagram",
+        "an empty datagram comes back",
+        "an empty recv is taken for the end",
+        |t| udp::expect(t, b"", b""),
+    ),
+    Case::new(
+        P,
+        "large_datagram",
+        "a datagram of 65,507 bytes comes back whole",
+        "a recv buffer that is too small cuts it",
+        large_datagram,
+    ),
+];
+
+fn ask(client: &mut Client) -> Outcome {
+    client.send(b"Hello there\r\n")?.expect(b"Hello there\r\n").map(drop)
+}
+
+fn lockstep(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    for said in [b"Hello".as_slice(), b"a", b"line\n", b"telnet\r\n", "\u{e9}\u{1f980}".as_bytes()] {
+        client.send(said)?.expect(said)?;
+    }
+    client.half_close()?.expect_eof()
+}
+
+fn every_byte(target: &Target) -> Outcome {
+    let bytes: Vec<u8> = (0..=255).collect();
+    let mut client = Client::connect(target)?;
+    client.send(&bytes)?.expect(&bytes)?.half_close()?.expect_eof()
+}
+
+fn every_split(target: &Target) -> Outcome {
+    common::every_split(target, b"Hello\r\n\0\xff", b"Hello\r\n\0\xff")
+}
+
+fn coalesced(target: &Target) -> Outcome {
+    let many = b"Hello there\n".repeat(1000);
+    Client::connect(target)?.send(&many)?.expect(&many).map(drop)
+}
+
+fn half_close(target: &Target) -> Outcome {
+    let bytes: Vec<u8> =
+        (0..1_000_000_u32).flat_map(|n| (n % 251).to_le_bytes().into_iter().take(1)).collect();
+    let mut client = Client::connect(target)?;
+    let came = client.exchange(&bytes)?;
+    if came == bytes {
+        Ok(())
+    } else {
+        Err(client.unexpected(&format!("1,000,000 bytes, not {}", came.len())))
+    }
+}
+
+fn nothing(target: &Target) -> Outcome {
+    Client::connect(target)?.half_close()?.expect_eof()
+}
+
+fn stalled_reader(target: &Target) -> Outcome {
+    let (sent, came) = common::stalled(target, &[b'x'; 16_384], ask)?;
+    if came.len() == sent && came.iter().all(|&b| b == b'x') {
+        return Ok(());
+    }
+    Err(super::Failure::early(&format!("{sent} bytes"), format!("{} bytes, then the end", came.len())))
+}
+
+fn large_datagram(target: &Target) -> Outcome {
+    let bytes: Vec<u8> = (0..65_507_u32).flat_map(|n| (n % 241).to_le_bytes().into_iter().take(1)).collect();
+    udp::expect(target, &bytes, &bytes)
+}

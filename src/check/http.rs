@@ -1,0 +1,190 @@
+//! HTTP as far as every server of files must have it; nothing is assumed about the files.
+
+use super::{Case, Client, Outcome, Target, common};
+
+const P: &str = "http";
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new(
+        P,
+        "get",
+        "GET / brings status 200 and a body as long as it says",
+        "the length counts characters, not bytes",
+        |t| ask(&mut Client::connect(t)?),
+    ),
+    Case::new(
+        P,
+        "keep_alive",
+        "a connection serves one request after the other",
+        "the server closes after one",
+        keep_alive,
+    ),
+    Case::new(
+        P,
+        "pipelined",
+        "requests in one segment are answered in order",
+        "what follows the first request is dropped",
+        pipelined,
+    ),
+    Case::new(
+        P,
+        "every_split",
+        "any split of a request brings the same answer",
+        "each recv is taken as a request",
+        every_split,
+    ),
+    Case::new(
+        P,
+        "http_1_0",
+        "a request of HTTP/1.0 is answered, and the end follows",
+        "the server keeps the connection open",
+        http_1_0,
+    ),
+    Case::new(
+        P,
+        "close",
+        "`Connection: close` brings the answer, then the end",
+        "the server keeps the connection open",
+        close,
+    ),
+    Case::new(
+        P,
+        "half_close",
+        "a client that half-closes gets its answer",
+        "the end of input drops the request",
+        half_close,
+    ),
+    Case::new(P, "head", "HEAD brings the head only", "the body is sent too", head),
+    Case::new(
+        P,
+        "not_found",
+        "what is not there brings status 404, and the connection lives on",
+        "the server closes or dies",
+        not_found,
+    ),
+    Case::new(
+        P,
+        "garbage",
+        "what is no HTTP brings status 400, then the end",
+        "the server dies, or waits for ever",
+        garbage,
+    ),
+    Case::new(
+        P,
+        "no_host",
+        "HTTP/1.1 without Host brings status 400",
+        "the field is not looked for",
+        no_host,
+    ),
+    Case::new(P, "thirty_clients", "thirty clients are served at once", "one client at a time", |t| {
+        common::crowd(t, 30, 10, ask)
+    }),
+    Case::new(
+        P,
+        "silent_client",
+        "a silent client keeps nobody waiting",
+        "a blocking recv in the only thread",
+        |t| common::beside_a_silent_one(t, ask),
+    ),
+    Case::new(P, "reset", "clients that reset harm nobody", "BrokenPipeError is not caught", |t| {
+        common::after_resets(t, GET, ask)
+    }),
+];
+
+/// The status of the next answer, and its body.
+fn answer(client: &mut Client, has_body: bool) -> Outcome<(String, Vec<u8>)> {
+    let status = client.line()?;
+    let mut length = None;
+    loop {
+        let line = client.line()?.to_ascii_lowercase();
+        if line == "\r\n" {
+            break;
+        }
+        length = line.strip_prefix("content-length:").and_then(|n| n.trim().parse().ok()).or(length);
+    }
+    match length {
+        None if has_body => Err(client.unexpected("an answer that says how long it is")),
+        Some(length) if has_body => Ok((status, client.take(length)?)),
+        _ => Ok((status, Vec::new())),
+    }
+}
+
+fn expect_status(client: &mut Client, code: &str) -> Outcome<Vec<u8>> {
+    let (status, body) = answer(client, true)?;
+    if status.split(' ').nth(1) == Some(code) {
+        Ok(body)
+    } else {
+        Err(client.unexpected(&format!("status {code}")))
+    }
+}
+
+fn ask(client: &mut Client) -> Outcome {
+    expect_status(client.send(GET)?, "200").map(drop)
+}
+
+fn keep_alive(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    (0..5).try_for_each(|_| ask(&mut client))
+}
+
+fn pipelined(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /no-such-file-here HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")?;
+    ["200", "404", "200"].iter().try_for_each(|code| expect_status(&mut client, code).map(drop))
+}
+
+fn every_split(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    for at in 1..GET.len() {
+        let (first, second) = GET.split_at(at);
+        let pause = std::time::Duration::from_millis(2);
+        expect_status(client.send(first)?.pause(pause).send(second)?, "200")?;
+    }
+    let bytes: Vec<&[u8]> = GET.chunks(1).collect();
+    expect_status(client.send_parts(&bytes)?, "200").map(drop)
+}
+
+fn http_1_0(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    expect_status(client.send(b"GET / HTTP/1.0\r\n\r\n")?, "200")?;
+    client.expect_eof()
+}
+
+fn close(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    expect_status(client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?, "200")?;
+    client.expect_eof()
+}
+
+fn half_close(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    expect_status(client.send(GET)?.half_close()?, "200")?;
+    client.expect_eof()
+}
+
+fn head(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    let (status, _) = answer(client.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")?, false)?;
+    if status.split(' ').nth(1) != Some("200") {
+        return Err(client.unexpected("status 200"));
+    }
+    ask(&mut client)
+}
+
+fn not_found(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    expect_status(client.send(b"GET /no-such-file-here HTTP/1.1\r\nHost: x\r\n\r\n")?, "404")?;
+    ask(&mut client)
+}
+
+fn garbage(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    expect_status(client.send(b"\x16\x03\x01\x00 what?\r\n\r\n")?, "400")?;
+    client.expect_eof()
+}
+
+fn no_host(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    expect_status(client.send(b"GET / HTTP/1.1\r\n\r\n")?, "400").map(drop)
+}

@@ -1,0 +1,203 @@
+//! The time server of lab E, exercise 9-1: `reqtime` brings the local time as strftime `%c`.
+
+use super::{Case, Client, Failure, Outcome, Target, common, udp};
+
+const P: &str = "reqtime";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new(
+        P,
+        "unterminated",
+        "`reqtime` without a line end is answered at once, again and again",
+        "the server waits for a newline",
+        unterminated,
+    ),
+    Case::new(P, "line_ends", "the answer ends as the request did", "a fixed line end, or none", line_ends),
+    Case::new(
+        P,
+        "several",
+        "three requests in one segment bring three answers",
+        "each recv is taken as one request",
+        several,
+    ),
+    Case::new(
+        P,
+        "every_split",
+        "any split of a line gives one answer",
+        "each recv is taken as a request",
+        every_split,
+    ),
+    Case::new(
+        P,
+        "half_close",
+        "a request that the end completes is answered",
+        "the tail is dropped at the end",
+        half_close,
+    ),
+    Case::new(
+        P,
+        "unknown",
+        "another word brings an error line, and the next request is served",
+        "the server closes, or says nothing",
+        unknown,
+    ),
+    Case::new(
+        P,
+        "http",
+        "an HTTP request brings status 400 and the web address",
+        "a web page can talk to the service",
+        common::http_refused,
+    ),
+    Case::new(
+        P,
+        "too_long",
+        "a line without end brings one error, then the end",
+        "the line is kept without bound",
+        |t| common::too_long(t, ask),
+    ),
+    Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
+        common::crowd(t, 3, 10, ask)
+    }),
+    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
+        common::crowd(t, 30, 10, ask)
+    }),
+    Case::new(
+        P,
+        "silent_client",
+        "a silent client keeps nobody waiting",
+        "a blocking recv in the only thread",
+        |t| common::beside_a_silent_one(t, ask),
+    ),
+    Case::new(P, "reset", "clients that reset harm nobody", "ConnectionResetError is not caught", |t| {
+        common::after_resets(t, b"reqt", ask)
+    }),
+    Case::new(P, "datagram", "the datagram `reqtime` brings the time", "the UDP socket is not served", |t| {
+        time_for(t, b"reqtime", "")
+    }),
+    Case::new(
+        P,
+        "datagram_line",
+        "the datagram may end as a line does",
+        "the request is compared with its line end",
+        |t| time_for(t, b"reqtime\r\n", "\r\n"),
+    ),
+    Case::new(
+        P,
+        "empty_datagram",
+        "an empty datagram brings an error line",
+        "an empty recv is taken for the end",
+        |t| error_for(t, b""),
+    ),
+    Case::new(
+        P,
+        "unknown_datagram",
+        "any other datagram brings an error line",
+        "the server says nothing",
+        |t| error_for(t, b"\xff\x00what?"),
+    ),
+];
+
+/// Whether this is strftime's `%c` in the POSIX locale: `Sat Nov 21 01:07:09 2026`.
+pub(super) fn is_time(text: &str) -> bool {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let &[weekday, month, day, clock, year] = words.as_slice() else { return false };
+    let number = |text: &str, below: u32| text.parse::<u32>().is_ok_and(|n| n < below);
+    text.len() == 24
+        && ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&weekday)
+        && "JanFebMarAprMayJunJulAugSepOctNovDec".contains(month)
+        && number(day, 32)
+        && clock.split(':').count() == 3
+        && clock.split(':').all(|part| part.len() == 2 && number(part, 61))
+        && number(year, 10_000)
+}
+
+/// A time of 24 characters, then exactly `end`.
+fn expect_time(client: &mut Client, end: &[u8]) -> Outcome {
+    let came = client.take(24)?;
+    if !is_time(&String::from_utf8_lossy(&came)) {
+        return Err(client.unexpected("a time such as \"Sat Nov 21 01:07:09 2026\""));
+    }
+    client.expect(end).map(drop)
+}
+
+fn ask(client: &mut Client) -> Outcome {
+    expect_time(client.send(b"reqtime\r\n")?, b"\r\n")
+}
+
+fn unterminated(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    (0..3).try_for_each(|_| expect_time(client.send(b"reqtime")?, b""))?;
+    client.half_close()?.expect_eof()
+}
+
+fn line_ends(target: &Target) -> Outcome {
+    for end in [b"\r\n".as_slice(), b"\n", b"\r\0"] {
+        let mut client = Client::connect(target)?;
+        expect_time(client.send(&[b"reqtime", end].concat())?, end)?;
+        client.half_close()?.expect_eof()?;
+    }
+    Ok(())
+}
+
+fn several(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    client.send(b"reqtime\nreqtime\r\nreqtime\n")?;
+    [b"\n".as_slice(), b"\r\n", b"\n"].iter().try_for_each(|end| expect_time(&mut client, end))
+}
+
+fn every_split(target: &Target) -> Outcome {
+    let said = b"reqtime\r\n";
+    let mut client = Client::connect(target)?;
+    ask(&mut client)?;
+    for at in 1..said.len() {
+        let (first, second) = said.split_at(at);
+        expect_time(client.send(first)?.pause(common::LONG_PAUSE).send(second)?, b"\r\n")?;
+    }
+    let bytes: Vec<&[u8]> = said.chunks(1).collect();
+    expect_time(&mut common::close_together(target, &bytes)?, b"")
+}
+
+fn half_close(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    ask(&mut client)?;
+    expect_time(client.send(b"reqtime")?.half_close()?, b"")?;
+    client.expect_eof()
+}
+
+fn unknown(target: &Target) -> Outcome {
+    let mut client = Client::connect(target)?;
+    let line = client.send(b"what time is it? \x1b[2J\r\n")?.line()?;
+    if !line.starts_with("error: ") || !line.ends_with("\r\n") || line.contains('\x1b') {
+        return Err(client.unexpected("one line that begins with \"error: \", nothing hostile in it"));
+    }
+    ask(&mut client)
+}
+
+fn time_for(target: &Target, question: &[u8], end: &str) -> Outcome {
+    let answer = udp::ask(target, question)?;
+    let text = String::from_utf8_lossy(&answer);
+    if text.strip_suffix(end).is_some_and(is_time) { Ok(()) } else { Err(wrong("a time", question, &answer)) }
+}
+
+fn error_for(target: &Target, question: &[u8]) -> Outcome {
+    let answer = udp::ask(target, question)?;
+    if answer.starts_with(b"error: ") { Ok(()) } else { Err(wrong("an error line", question, &answer)) }
+}
+
+fn wrong(expected: &str, question: &[u8], answer: &[u8]) -> Failure {
+    udp::failure(expected, question, answer, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_time;
+
+    #[test]
+    fn a_time_is_told_from_other_text() {
+        assert!(is_time("Sat Nov 21 01:07:09 2026"));
+        assert!(is_time("Sun Nov  1 23:59:60 2026"));
+        assert!(!is_time("2026-11-21 01:07:09"));
+        assert!(!is_time("Sat Nov 21 01:07 2026   "));
+        assert!(!is_time(""));
+    }
+}

@@ -1,0 +1,32 @@
+//! What the tests of the whole program share: the daemon, other people's programs, and patience with
+//! a bound. Every test file uses some of it, none uses all.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+// The helpers here belong to the tests as much as the tests do.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::time::{Duration, Instant};
+
+pub mod daemon;
+pub mod proc;
+pub mod program;
+
+pub use daemon::{Daemon, Start};
+pub use program::Program;
+
+/// How long anything may take that takes a moment. Only a failing test waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `ready` has an answer; `None` when it had none within the time.
+pub fn wait_for<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(answer) = ready() {
+            return Some(answer);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        // Not a wait for something to have happened, only between two looks.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

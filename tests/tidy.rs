@@ -1,0 +1,139 @@
+//! The style of the project, as far as a program can see it: nothing grows out of hand unnoticed.
+// The helpers below belong to the tests as much as the tests do.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use switchboard::protocol::TABLE;
+
+const FILE_LINES: usize = 500;
+const FUNCTION_LINES: usize = 60;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files below a directory of the project, with their text; what is not text is left out.
+fn files(dir: &str) -> Vec<(PathBuf, String)> {
+    let (mut found, mut dirs) = (Vec::new(), vec![root().join(dir)]);
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+fn rust_files() -> Vec<(PathBuf, String)> {
+    let all = ["src", "tests", "benches"].into_iter().flat_map(files);
+    let rust: Vec<_> = all.filter(|(path, _)| path.extension().is_some_and(|e| e == "rs")).collect();
+    assert!(rust.len() > 30, "only {} files were found", rust.len());
+    rust
+}
+
+fn report(what: &str, offenders: &[String]) {
+    assert!(offenders.is_empty(), "{what}:\n  {}", offenders.join("\n  "));
+}
+
+/// The functions of a file and how many lines each has. Code is formatted, so a function ends at the
+/// next closing brace that is indented as it is.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let words = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "const fn ", "pub const fn "];
+        let is_function = words.iter().any(|word| code.starts_with(word));
+        if !is_function || code.ends_with('}') || code.ends_with(';') {
+            continue;
+        }
+        let end = format!("{}}}", &line[..line.len() - code.len()]);
+        let length = lines[start..].iter().position(|line| *line == end);
+        found.push((code.to_owned(), length.map_or(1, |at| at + 1)));
+    }
+    found
+}
+
+#[test]
+fn functions_are_measured_rightly() {
+    let text =
+        "impl X {\n    fn a(&self) {\n        if b {\n        }\n    }\n\n    fn c() {}\n}\nfn d() {\n}\n";
+    assert_eq!(functions(text), [("fn a(&self) {".to_owned(), 4), ("fn d() {".to_owned(), 2)]);
+}
+
+#[test]
+fn no_file_is_a_warehouse() {
+    let lines = |(path, text): &(PathBuf, String)| {
+        let n = text.lines().count();
+        (n > FILE_LINES).then(|| format!("{}: {n} lines", path.display()))
+    };
+    report("files of too many lines", &rust_files().iter().filter_map(lines).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_function_is_long() {
+    let mut long = Vec::new();
+    for (path, text) in rust_files() {
+        let functions = functions(&text).into_iter().filter(|(_, n)| *n > FUNCTION_LINES);
+        long.extend(functions.map(|(name, n)| format!("{}: {n} lines: {name}", path.display())));
+    }
+    report("functions of too many lines", &long);
+}
+
+#[test]
+fn unsafe_is_in_one_file_at_the_most() {
+    let keyword = concat!("un", "safe");
+    let is_used = |text: &str| {
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        // `'unsafe-inline'` of a browser's policy is another matter.
+        code.flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))))
+            .any(|word| word == keyword)
+    };
+    let files =
+        files("src").into_iter().filter(|(path, text)| !path.ends_with("src/sys.rs") && is_used(text));
+    report(keyword, &files.map(|(path, _)| path.display().to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_protocol_is_documented() {
+    let docs = fs::read_to_string(root().join("docs/protocols.md")).unwrap_or_default();
+    let has_section = |name: &str| {
+        let headings = docs.lines().filter(|line| line.starts_with('#'));
+        headings
+            .flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '-'))
+            .any(|word| word == name)
+    };
+    let missing = TABLE.iter().filter(|row| !has_section(row.name)).map(|row| row.name.to_owned());
+    report("protocols without a heading in docs/protocols.md", &missing.collect::<Vec<_>>());
+}
+
+#[test]
+fn nothing_names_the_machine_it_was_written_on() {
+    let home = ["/", "home/"].concat();
+    let marks = [home.as_str(), concat!("/", "work/"), concat!("/", "root/"), concat!("/", "Users/")];
+    let mut offenders = Vec::new();
+    let all = ["src", "tests", "docs", "benches", ".ci"].into_iter().flat_map(files);
+    let top = ["README.md", "Cargo.toml", "CONTRIBUTING.md", "CHANGELOG.md"];
+    let top = top.map(|name| (root().join(name), fs::read_to_string(root().join(name)).unwrap_or_default()));
+    for (path, text) in all.chain(top) {
+        for (number, line) in text.lines().enumerate() {
+            // A path begins where no name or host is before it.
+            let is_path = |at: usize| {
+                let before = line[..at].chars().next_back();
+                !before.is_some_and(|c| {
+                    c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ')' | '*' | '}' | '>')
+                })
+            };
+            if marks.iter().any(|mark| line.match_indices(mark).any(|(at, _)| is_path(at))) {
+                offenders.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    report("paths of some machine", &offenders);
+}
