@@ -2,7 +2,7 @@
 //!
 //! Needs valgrind, and the runner of the same version: `cargo install gungraun-runner@0.20`.
 //! Then `cargo bench --bench instructions`.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unused_qualifications)]
 
 use std::hint::black_box;
 

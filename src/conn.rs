@@ -207,10 +207,10 @@ impl Conn {
         self.life = Life::Dead(why);
     }
 
-    /// Everything owed is sent and the peer was told; keep reading until it closes too.
-    pub fn linger(&mut self, why: Why, now: Time) {
+    /// Everything owed is sent and the peer was told; keep reading until it closes too, or until then.
+    pub fn linger(&mut self, why: Why, until: Time) {
         self.life = Life::Lingering(why);
-        self.deadline = now.after(limits::LINGER);
+        self.deadline = until;
     }
 
     /// The peer sent `n` bytes more after the end; whether it is time to stop listening to it.

@@ -55,6 +55,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Kibibytes that a closing connection reads and drops meanwhile, so that the reply is not lost to a reset.
 pub const LINGER_KIB: u16 = 1024;
+/// How long a drain watches who is still sending before it tells the sessions: to close on a peer that is
+/// would destroy what is on its way to it.
+pub const DRAIN_WATCH: Duration = Duration::from_millis(100);
 /// How long a finished connection may take to accept any byte of what is still owed to it.
 pub const FINISH_PROGRESS: Duration = Duration::from_secs(60);
 

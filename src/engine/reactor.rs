@@ -85,7 +85,8 @@ pub struct Reactor<N: Net> {
     hungry: bool,
     generation: u32,
     grace: Duration,
-    /// When a drain ends, whoever is left; never while there is none.
+    /// When the sessions are told of a drain, and when it ends, whoever is left; never if there is none.
+    tell_at: Time,
     drained_by: Time,
 }
 
@@ -110,6 +111,7 @@ impl<N: Net> Reactor<N> {
             hungry: false,
             generation: 0,
             grace,
+            tell_at: Time::NEVER,
             drained_by: Time::NEVER,
         }
     }
@@ -141,6 +143,7 @@ impl<N: Net> Reactor<N> {
         }
         self.reuse(ready, runnable);
         self.tick();
+        self.tell_of_drain();
         self.answer_datagrams();
         self.open_doors();
         self.hungry = self.feed_rooms();
@@ -226,22 +229,42 @@ impl<N: Net> Reactor<N> {
         if waiting || !self.runnable.is_empty() {
             return Some(Duration::ZERO);
         }
-        let due = self.timers.next_due(self.tools.now).min(self.doors.paused_until()).min(self.drained_by);
-        due.since(self.tools.now)
+        let now = self.tools.now;
+        let stop = self.tell_at.min(self.drained_by);
+        self.timers.next_due(now).min(self.doors.paused_until()).min(stop).since(now)
     }
 
-    /// Stops listening, and tells every connection to come to its end.
+    /// Stops listening; what has come so far is still answered, and then every session is told.
     fn drain(&mut self) {
         self.open_doors();
         self.doors.close();
         self.datagrams.clear();
         self.tools.draining = true;
+        self.tell_at = self.tools.now.after(limits::DRAIN_WATCH);
         self.drained_by = self.tools.now.after(self.grace);
-        let all: Vec<ConnId> = self.slots.iter().map(|(key, slot)| conn_id(key, slot.generation)).collect();
-        log::info!("stopping: {} connections have {:?} to finish", all.len(), self.grace);
-        for id in all {
-            self.advance(id, |_| ());
+        log::info!("stopping: {} connections have {:?} to finish", self.slots.len(), self.grace);
+        for id in self.everyone() {
+            self.advance(id, Slot::watch_for_drain);
         }
+    }
+
+    /// Tells every session of the drain, after what its peer had sent by then.
+    fn tell_of_drain(&mut self) {
+        if self.tell_at > self.tools.now {
+            return;
+        }
+        self.tell_at = Time::NEVER;
+        for id in self.everyone() {
+            self.advance(id, |_| ());
+            if let Some(slot) = self.slots.get_mut(id.key as usize) {
+                slot.drain(id, &mut self.tools, &mut self.buffer);
+                self.settle(id);
+            }
+        }
+    }
+
+    fn everyone(&self) -> Vec<ConnId> {
+        self.slots.iter().map(|(key, slot)| conn_id(key, slot.generation)).collect()
     }
 
     fn is_drained(&self) -> bool {

@@ -27,7 +27,8 @@ bitflags! {
         /// The room has more for it than one turn allows.
         const UNHEARD = 1 << 3;
         const IN_RUN_QUEUE = 1 << 4;
-        const TOLD_TO_DRAIN = 1 << 5;
+        /// Something was read, since a drain began if there is one.
+        const STIRRED = 1 << 5;
     }
 }
 
@@ -133,9 +134,6 @@ impl<S> Slot<S> {
         while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
             share = share.saturating_sub(self.read_once(id, tools, buffer));
         }
-        if tools.draining {
-            self.drain(id, tools);
-        }
         if !self.conn.is_quiet() {
             self.conclude(tools, buffer);
         }
@@ -156,13 +154,16 @@ impl<S> Slot<S> {
         }
     }
 
-    /// Tells the session, once, that the daemon is stopping: after what it was sent before that.
-    fn drain<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
-        if !self.is(Marks::TOLD_TO_DRAIN) && !self.is(Marks::READABLE) {
-            self.marks.insert(Marks::TOLD_TO_DRAIN);
-            self.with_env(id, tools, Conn::drain);
-            self.flush(tools, &[]);
-        }
+    /// A drain begins: from here on it counts who is still sending.
+    pub(super) fn watch_for_drain(&mut self) {
+        self.marks.remove(Marks::STIRRED);
+    }
+
+    /// Tells the session that the daemon is stopping.
+    pub(super) fn drain<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>, buffer: &mut [u8]) {
+        self.with_env(id, tools, Conn::drain);
+        self.flush(tools, &[]);
+        self.conclude(tools, buffer);
     }
 
     /// Whether nothing is left to do but wait for an event, without a deadline.
@@ -259,6 +260,7 @@ impl<S> Slot<S> {
     #[inline]
     fn got(&mut self, n: usize, asked: usize) {
         self.read += n as u64;
+        self.marks.insert(Marks::STIRRED);
         if n < asked && !self.is(Marks::READ_CLOSED) {
             self.marks.remove(Marks::READABLE);
         }
@@ -314,30 +316,33 @@ impl<S> Slot<S> {
             Life::Finishing(why) if self.conn.is_flushed() => {
                 // A session that ends before anything was read cannot know what is on its way.
                 let unheard = why == Why::Complete && self.read == 0;
-                let may_be_unread = self.is(Marks::READABLE) || why == Why::BadInput || unheard;
+                let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
+                let may_be_unread = self.is(Marks::READABLE) || sending || unheard;
                 if self.conn.is_peer_done() || !may_be_unread {
                     self.conn.fail(why);
                 } else if tools.net.shutdown_write(&self.stream).is_err() {
                     self.conn.fail(Why::PeerReset);
                 } else {
-                    self.conn.linger(why, tools.now);
-                    self.drop_input(why, &mut tools.net, buffer);
+                    // A drain has an end of its own.
+                    let until = if tools.draining { Time::NEVER } else { tools.now.after(limits::LINGER) };
+                    self.conn.linger(why, until);
+                    self.drop_input(why, tools, buffer);
                 }
             }
-            Life::Lingering(why) => self.drop_input(why, &mut tools.net, buffer),
+            Life::Lingering(why) => self.drop_input(why, tools, buffer),
             _ => {}
         }
     }
 
     /// Reads what a peer still sends after the end, up to a bound.
-    fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, net: &mut N, buffer: &mut [u8]) {
+    fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, tools: &mut Tools<N>, buffer: &mut [u8]) {
         let mut share = limits::READ_PER_TURN;
         while self.is(Marks::READABLE) && share > 0 {
-            match net.read(&self.stream, buffer) {
+            match tools.net.read(&self.stream, buffer) {
                 Ok(n) if n > 0 => {
                     self.got(n, buffer.len());
                     share = share.saturating_sub(n);
-                    if self.conn.has_lingered(n) {
+                    if self.conn.has_lingered(n) && !tools.draining {
                         return self.conn.fail(why);
                     }
                 }

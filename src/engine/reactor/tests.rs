@@ -307,13 +307,30 @@ fn a_drain_finishes_what_is_owed_and_does_not_wait_for_the_silent() {
         writable: false,
         read_closed: false,
     });
-    reactor.settle_down();
+    reactor.wait(&sim, 100);
     assert!(sim.world().wires[silent].closed);
     assert!(!sim.world().wires[slow].closed && !reactor.is_drained());
     sim.make_room(slow, 100);
     reactor.settle_down();
     assert_eq!(sim.text(slow), "owed to it");
     assert!(reactor.is_drained());
+}
+
+#[test]
+fn a_drain_does_not_reset_who_is_still_sending() {
+    let (mut reactor, sim) = reactor("echo");
+    let wire = sim.connect(WIDE);
+    reactor.settle_down();
+    reactor.drain();
+    sim.send(wire, b"on its way");
+    reactor.wait(&sim, 200);
+    sim.send(wire, &vec![b'x'; 2 * 1024 * usize::from(limits::LINGER_KIB)]);
+    reactor.wait(&sim, 3000);
+    assert_eq!(sim.text(wire), "on its way");
+    assert!(sim.world().wires[wire].shut && !sim.world().wires[wire].closed);
+    sim.finish(wire);
+    reactor.settle_down();
+    assert!(sim.world().wires[wire].closed && reactor.is_drained());
 }
 
 #[test]

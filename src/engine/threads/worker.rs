@@ -149,7 +149,7 @@ impl Worker {
             return self.conn.fail(why);
         }
         let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
-        self.conn.linger(why, self.hall.now());
+        self.conn.linger(why, self.hall.now().after(limits::LINGER));
     }
 
     /// Writes everything that waits; `fresh` bytes of the buffer were read last.
