@@ -315,7 +315,7 @@ impl<S> Slot<S> {
         match self.conn.life() {
             Life::Finishing(why) if self.conn.is_flushed() => {
                 // A session that ends before anything was read cannot know what is on its way.
-                let unheard = why == Why::Complete && self.read == 0;
+                let unheard = why == Why::Complete && self.read == 0 && !tools.draining;
                 let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
                 let may_be_unread = self.is(Marks::READABLE) || sending || unheard;
                 if self.conn.is_peer_done() || !may_be_unread {
