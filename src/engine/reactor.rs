@@ -244,7 +244,10 @@ impl<N: Net> Reactor<N> {
         self.drained_by = self.tools.now.after(self.grace);
         log::info!("stopping: {} connections have {:?} to finish", self.slots.len(), self.grace);
         for id in self.everyone() {
-            self.advance(id, Slot::watch_for_drain);
+            self.advance(id, |_| ());
+            if let Some(slot) = self.slots.get_mut(id.key as usize) {
+                slot.watch_for_drain();
+            }
         }
     }
 

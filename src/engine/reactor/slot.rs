@@ -323,9 +323,7 @@ impl<S> Slot<S> {
                 } else if tools.net.shutdown_write(&self.stream).is_err() {
                     self.conn.fail(Why::PeerReset);
                 } else {
-                    // A drain has an end of its own.
-                    let until = if tools.draining { Time::NEVER } else { tools.now.after(limits::LINGER) };
-                    self.conn.linger(why, until);
+                    self.conn.linger(why, tools.now.after(limits::LINGER));
                     self.drop_input(why, tools, buffer);
                 }
             }
@@ -342,7 +340,10 @@ impl<S> Slot<S> {
                 Ok(n) if n > 0 => {
                     self.got(n, buffer.len());
                     share = share.saturating_sub(n);
-                    if self.conn.has_lingered(n) && !tools.draining {
+                    if tools.draining {
+                        // A drain has an end of its own: until then, whoever sends is heard out.
+                        self.conn.linger(why, tools.now.after(limits::LINGER));
+                    } else if self.conn.has_lingered(n) {
                         return self.conn.fail(why);
                     }
                 }

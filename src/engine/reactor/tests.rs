@@ -325,7 +325,7 @@ fn a_drain_does_not_reset_who_is_still_sending() {
     sim.send(wire, b"on its way");
     reactor.wait(&sim, 200);
     sim.send(wire, &vec![b'x'; 2 * 1024 * usize::from(limits::LINGER_KIB)]);
-    reactor.wait(&sim, 3000);
+    reactor.wait(&sim, 1500);
     assert_eq!(sim.text(wire), "on its way");
     assert!(sim.world().wires[wire].shut && !sim.world().wires[wire].closed);
     sim.finish(wire);
