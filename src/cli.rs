@@ -125,7 +125,7 @@ pub struct ServeArgs {
     #[arg(value_parser = duration::parse)]
     pub grace: Option<Duration>,
 
-    /// Log more: connections (-v), everything (-vv)
+    /// Log more than a line per connection: -v for debugging, -vv for everything
     #[arg(short, long, env = "SWITCHBOARD_VERBOSE", action = ArgAction::Count, hide_env = true)]
     #[arg(help_heading = "How")]
     pub verbose: u8,

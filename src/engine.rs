@@ -91,10 +91,8 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
 }
 
 impl Setup {
-    /// Connections that there are descriptors for, with some to spare for files.
-    pub fn capacity(&self) -> usize {
-        let taken = limits::SPARE_DESCRIPTORS + self.listeners.len() as u64;
-        usize::try_from(self.descriptors.saturating_sub(taken)).unwrap_or(usize::MAX).max(1)
+    fn capacity(&self) -> usize {
+        capacity(self.descriptors, self.listeners.len())
     }
 
     fn udp_ports(&self) -> Vec<u16> {
@@ -104,6 +102,18 @@ impl Setup {
         };
         self.listeners.iter().filter_map(port).collect()
     }
+}
+
+/// Connections that there are descriptors for, beside those of the listeners and some to spare for files.
+pub fn capacity(descriptors: u64, listeners: usize) -> usize {
+    let taken = limits::SPARE_DESCRIPTORS + limits::OWN_DESCRIPTORS + listeners as u64;
+    usize::try_from(descriptors.saturating_sub(taken)).unwrap_or(usize::MAX).max(1)
+}
+
+/// Says that a drain begins.
+fn announce_drain(connections: usize, grace: Duration) {
+    let plural = if connections == 1 { "" } else { "s" };
+    log::info!("stopping; {connections} connection{plural} open, grace {grace:?}");
 }
 
 /// The error of an operator who asked a second time.

@@ -46,6 +46,8 @@ pub const POOL_CAPACITY: usize = 64 * 1024;
 
 /// Descriptors left free below the process's limit, so that files can still be opened.
 pub const SPARE_DESCRIPTORS: u64 = 64;
+/// Descriptors that are no connections: stdin, stdout, stderr, the poll, its waker, the signals, a log.
+pub const OWN_DESCRIPTORS: u64 = 10;
 /// Connections the kernel may complete before they are accepted.
 pub const BACKLOG: i32 = 4096;
 /// How long accepting pauses when descriptors have run out and no connection closes.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 
 use crate::bind::Bound;
-use crate::limits;
+use crate::engine;
 use crate::protocol::{Kind, Row, TABLE};
 use crate::service::{Address, Service};
 
@@ -18,9 +18,6 @@ mod tests;
 
 use place::Spot;
 use table::{Cell, Rows, Style};
-
-/// Descriptors that are no connections: stdin, stdout, stderr, the poll, its waker, the signals, a log.
-const OWN_DESCRIPTORS: u64 = 10;
 
 /// What is written on.
 #[derive(Debug, Clone, Copy)]
@@ -160,8 +157,7 @@ impl Start<'_> {
 
     /// `room for 19,905 connections (20,000 descriptors)`.
     fn capacity(&self) -> String {
-        let used = limits::SPARE_DESCRIPTORS + OWN_DESCRIPTORS + self.bound.listeners.len() as u64;
-        let room = self.descriptors.saturating_sub(used);
+        let room = engine::capacity(self.descriptors, self.bound.listeners.len()) as u64;
         format!("room for {} connections ({} descriptors)", grouped(room), grouped(self.descriptors))
     }
 }

@@ -115,23 +115,10 @@ fn port(draft: &Draft, row: &Row, common: &Common, needed: bool) -> Result<Optio
     if draft.name != row.name {
         return Err(draft.own_error("it needs a port, or listen"));
     }
-    Ok(Some(match (&common.well_known, well_known(row.name)) {
+    Ok(Some(match (&common.well_known, row.well_known) {
         (Some(origin), Some(port)) => (port, origin.clone()),
         _ => (row.port, Origin::Default),
     }))
-}
-
-/// The port that the RFC of a protocol gives it.
-fn well_known(name: &str) -> Option<u16> {
-    Some(match name {
-        "echo" => 7,
-        "discard" => 9,
-        "daytime" => 13,
-        "chargen" => 19,
-        "time" => 37,
-        "http" => 80,
-        _ => return None,
-    })
 }
 
 fn listen(draft: &Draft, row: &Row) -> Result<Vec<(At, Origin)>, Error> {

@@ -242,7 +242,7 @@ impl<N: Net> Reactor<N> {
         self.tools.draining = true;
         self.tell_at = self.tools.now.after(limits::DRAIN_WATCH);
         self.drained_by = self.tools.now.after(self.grace);
-        log::info!("stopping: {} connections have {:?} to finish", self.slots.len(), self.grace);
+        super::announce_drain(self.slots.len(), self.grace);
         for id in self.everyone() {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {

@@ -207,7 +207,7 @@ impl MainThread {
         self.hall.draining.store(true, Ordering::SeqCst);
         let until = Instant::now() + grace;
         let open: Vec<_> = self.hall.open().values().cloned().collect();
-        log::info!("stopping: {} connections have {grace:?} to finish", open.len());
+        super::announce_drain(open.len(), grace);
         for stream in open {
             // Where input is unread, its thread is not waiting for any: it will see by itself. To close
             // that direction would make the kernel reset the connection when more comes.

@@ -3,12 +3,13 @@
 /// Makes `Kind`, `Session`, `Options` and `TABLE` from the rows.
 macro_rules! protocols {
     ($($variant:ident($handler:ty): {
-        name: $name:literal, port: $port:literal, transport: $transport:ident,
+        name: $name:literal, port: $port:literal, well_known: $well_known:expr, transport: $transport:ident,
         does: $does:literal, source: $source:literal, try_it: $try_it:literal,
     })*) => {
         /// All protocols, in the order in which they are listed.
         pub static TABLE: &[Row] = &[$(Row {
-            kind: Kind::$variant, name: $name, port: $port, transport: Transport::$transport,
+            kind: Kind::$variant, name: $name, port: $port, well_known: $well_known,
+            transport: Transport::$transport,
             does: $does, source: $source, try_it: $try_it,
         }),*];
 

@@ -13,57 +13,57 @@ use crate::room::MemberId;
 
 protocols! {
     Http(super::http::Http): {
-        name: "http", port: 8080, transport: Tcp,
+        name: "http", port: 8080, well_known: Some(80), transport: Tcp,
         does: "files of a directory, with listings", source: "RFC 9110, 9112; lab A",
         try_it: "curl http://{address}/",
     }
     Modify(Line<super::modify::Modify>): {
-        name: "modify", port: 8888, transport: Tcp,
+        name: "modify", port: 8888, well_known: None, transport: Tcp,
         does: "answers each message, modified", source: "labs B, D",
         try_it: "telnet {host} {port}",
     }
     Chat(Line<super::chat::Chat>): {
-        name: "chat", port: 8989, transport: Tcp,
+        name: "chat", port: 8989, well_known: None, transport: Tcp,
         does: "a chat room for telnet and nc", source: "labs A, B",
         try_it: "telnet {host} {port}",
     }
     Collect(super::collect::Collect): {
-        name: "collect", port: 9090, transport: Tcp,
+        name: "collect", port: 9090, well_known: None, transport: Tcp,
         does: "receives until the end, shows what came", source: "lab C",
         try_it: "echo Hello, world | nc -N {host} {port}",
     }
     Hello(Line<super::hello::Hello>): {
-        name: "hello", port: 15000, transport: Tcp,
+        name: "hello", port: 15000, well_known: None, transport: Tcp,
         does: "Hello World -> Hello Yourself; a page for browsers", source: "lab C",
         try_it: "curl http://{address}/index.html",
     }
     Echo(super::echo::Echo): {
-        name: "echo", port: 10007, transport: Both,
+        name: "echo", port: 10007, well_known: Some(7), transport: Both,
         does: "sends back what it gets", source: "RFC 862; lab E",
         try_it: "nc {host} {port}",
     }
     Discard(super::discard::Discard): {
-        name: "discard", port: 10009, transport: Both,
+        name: "discard", port: 10009, well_known: Some(9), transport: Both,
         does: "drops what it gets", source: "RFC 863",
         try_it: "nc {host} {port}",
     }
     Daytime(super::daytime::Daytime): {
-        name: "daytime", port: 10013, transport: Both,
+        name: "daytime", port: 10013, well_known: Some(13), transport: Both,
         does: "the date and time as a line", source: "RFC 867",
         try_it: "nc {host} {port}",
     }
     Chargen(super::chargen::Chargen): {
-        name: "chargen", port: 10019, transport: Tcp,
+        name: "chargen", port: 10019, well_known: Some(19), transport: Tcp,
         does: "characters as fast as they are read", source: "RFC 864",
         try_it: "nc {host} {port} | head",
     }
     Time(super::time::TimeOfDay): {
-        name: "time", port: 10037, transport: Both,
+        name: "time", port: 10037, well_known: Some(37), transport: Both,
         does: "seconds since 1900, 4 bytes", source: "RFC 868",
         try_it: "nc {host} {port} | od -An -tu4 --endian=big",
     }
     Reqtime(Line<super::reqtime::Reqtime>): {
-        name: "reqtime", port: 10123, transport: Both,
+        name: "reqtime", port: 10123, well_known: None, transport: Both,
         does: "\"reqtime\" -> the local time", source: "lab E, exercise 9-1",
         try_it: "echo reqtime | nc -N {host} {port}",
     }
@@ -94,6 +94,8 @@ pub struct Row {
     pub name: &'static str,
     /// Default port.
     pub port: u16,
+    /// The port of its RFC, for `--well-known`.
+    pub well_known: Option<u16>,
     /// What it is served on.
     pub transport: Transport,
     /// What it does, in a few words.

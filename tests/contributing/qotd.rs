@@ -92,7 +92,7 @@ mod tests {
         };
         call(&mut Qotd::new(&Arc::new(Options { quote: "Less is more.".to_owned() })), &mut cx);
         match out.front(&[]) {
-            Front::Bytes([only, _], 1) => only.to_vec(),
+            Front::Bytes(only, &[]) => only.to_vec(),
             other => panic!("{other:?}"),
         }
     }
