@@ -180,6 +180,11 @@ impl<T: Talk> Handler for Line<T> {
         if state.lines.pause(cx.input.rest(), Duration::ZERO).is_some() {
             return state.take_tail(cx);
         }
+        if cx.now < state.quiet_at {
+            // The deadline is an old one: it was not moved while messages waited for room in the output.
+            state.set_deadline(cx);
+            return Flow::Continue;
+        }
         state.restart_quiet(cx);
         state.set_deadline(cx);
         state.talk.quiet(cx)

@@ -345,6 +345,38 @@ fn a_drain_ends_with_the_grace_whatever_a_client_does() {
     assert!(reactor.is_drained());
 }
 
+#[test]
+fn who_speaks_in_time_but_reads_slowly_is_not_told_good_bye() {
+    let (mut reactor, sim) = reactor("hello");
+    let wire = sim.connect(100);
+    reactor.settle_down();
+    reactor.wait(&sim, 4_900);
+    sim.send(wire, &b"Hello\n".repeat(10_000));
+    reactor.settle_down();
+    reactor.wait(&sim, 200);
+    sim.make_room(wire, WIDE / 2);
+    reactor.settle_down();
+    assert!(!sim.text(wire).contains("Goodbye"), "it was silent for 0.2 s only");
+    assert_eq!(sim.text(wire), "Hello Yourself\n".repeat(10_000));
+}
+
+#[test]
+fn lines_that_wait_for_room_are_not_dropped_by_the_pause_before_them() {
+    let (mut reactor, sim) = reactor("modify");
+    let wire = sim.connect(100);
+    reactor.settle_down();
+    // The pause of this tail begins, then lines come whose answers the peer is slow to read.
+    sim.send(wire, b"a");
+    reactor.settle_down();
+    sim.send(wire, &b"b\n".repeat(50_000));
+    reactor.settle_down();
+    reactor.wait(&sim, 100);
+    sim.make_room(wire, WIDE / 2);
+    reactor.settle_down();
+    assert_eq!(sim.text(wire).lines().count(), 50_000);
+    assert!(!sim.world().wires[wire].shut);
+}
+
 /// What a peer does next.
 #[derive(Debug, Clone)]
 enum Step {
