@@ -166,18 +166,19 @@ impl Lines {
     pub fn take_tail<'a>(&mut self, input: &mut Input<'a>, out: &mut Out) -> Option<Message<'a>> {
         let tail = input.take_all();
         self.scanned = 0;
-        if tail.is_empty() {
-            return None;
-        }
-        self.late = Late::LineEnd;
         let (text, late) = match tail.split_last() {
             Some((b'\r', text)) => (text, Late::AfterCr),
             _ => (tail, Late::LineEnd),
         };
+        let text = self.clean(text, out);
+        if text.is_empty() && late == Late::LineEnd {
+            // Nothing, or telnet options that nobody typed.
+            return None;
+        }
         self.late = late;
         self.first = false;
         let end = if late == Late::AfterCr { End::CrLf } else { End::None };
-        Some(Message { text: self.clean(text, out), end })
+        Some(Message { text, end })
     }
 
     /// How long the tail must stay quiet to be a message; `None` when nothing but a line end, or the

@@ -139,6 +139,18 @@ fn telnet_options_vanish_and_other_bytes_255_do_not() {
     assert_eq!(feeder.out.len(), 0);
 }
 
+#[test]
+fn negotiation_alone_is_no_message() {
+    // As PuTTY greets every server: the person has not typed anything.
+    let mut feeder = Feeder::new(Telnet::WhenNegotiated);
+    feeder.feed(b"\xff\xfb\x1f\xff\xfd\x03");
+    feeder.pause();
+    assert!(feeder.got.is_empty(), "{:?}", feeder.got);
+    assert_eq!(feeder.out.bytes(), b"\xff\xfe\x1f\xff\xfc\x03", "but it is answered");
+    feeder.feed(b"\r\nhi\r\n");
+    assert_eq!(feeder.got, ["|CrLf", "hi|CrLf"], "nor does a line end belong to it");
+}
+
 fn pieces(text: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
     cuts.extend([0, text.len()]);
