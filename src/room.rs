@@ -118,14 +118,16 @@ impl Rooms {
     pub fn leave(&mut self, id: MemberId) -> Option<String> {
         let member = self.members.try_remove(id.key as usize)?;
         let room = self.rooms.get_mut(member.room)?;
-        room.members.swap_remove(member.place);
-        if let Some(moved) = room.members.get(member.place)
-            && let Some(moved) = self.members.get_mut(moved.key as usize)
-        {
-            moved.place = member.place;
+        let mut gap = member.place;
+        if gap < room.fed {
+            // Those who were fed in this round stay in front of those who were not.
+            room.fed -= 1;
+            room.members.swap(gap, room.fed);
+            place(&mut self.members, room, gap);
+            gap = room.fed;
         }
-        // The member that moved into the gap may not have been fed in this round: begin it again.
-        room.fed = 0;
+        room.members.swap_remove(gap);
+        place(&mut self.members, room, gap);
         if room.members.is_empty() {
             self.by_name.remove(&room.name);
             self.hungry.retain(|at| *at != member.room);
@@ -329,6 +331,15 @@ impl Rooms {
             }
         }
         room.log.cut(first);
+    }
+}
+
+/// Notes where in its room's list a member stands now.
+fn place(members: &mut Slab<Member>, room: &Room, at: usize) {
+    if let Some(id) = room.members.get(at)
+        && let Some(member) = members.get_mut(id.key as usize)
+    {
+        member.place = at;
     }
 }
 

@@ -377,6 +377,25 @@ fn lines_that_wait_for_room_are_not_dropped_by_the_pause_before_them() {
     assert!(!sim.world().wires[wire].shut);
 }
 
+#[test]
+fn members_that_do_not_read_and_others_that_come_and_go_starve_nobody() {
+    let (mut reactor, sim) = reactor("chat");
+    let stalled: Vec<usize> = (0..limits::FEED_PER_TURN + 100).map(|_| sim.connect(0)).collect();
+    reactor.settle_down();
+    let listener = sim.connect(WIDE);
+    let mut guest = sim.connect(WIDE);
+    reactor.settle_down();
+    let before = sim.text(listener).len();
+    for _ in 0..40 {
+        sim.finish(guest);
+        guest = sim.connect(WIDE);
+        reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+        reactor.turn().unwrap();
+    }
+    let lines = sim.text(listener).get(before..).unwrap().lines().count();
+    assert!(lines >= 60, "{lines} of 80 notices heard beside {} who do not read", stalled.len());
+}
+
 /// What a peer does next.
 #[derive(Debug, Clone)]
 enum Step {
