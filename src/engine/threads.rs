@@ -247,7 +247,10 @@ fn answer_datagrams(hall: Arc<Hall>, listener: Listener, mut guard: Guard) -> io
         loop {
             let mut fds = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
             let _ = rustix::event::poll(&mut fds, None);
-            while !hall.is_draining() {
+            if hall.is_draining() {
+                return;
+            }
+            loop {
                 let datagram = match sockets::receive(socket.as_fd(), &mut buffer) {
                     Ok(datagram) => datagram,
                     Err(Errno::AGAIN) => break,
