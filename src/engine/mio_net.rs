@@ -77,7 +77,8 @@ impl Net for MioNet {
                 read_closed,
             }
         }));
-        if esc.is_some() && ready.is_empty() {
+        // Asked whatever else there is: a busy poll is never empty.
+        if self.control.wait().is_some_and(|wait| wait.is_zero()) {
             ready.push(Ready {
                 source: Source::Control,
                 readable: true,
