@@ -110,6 +110,10 @@ impl Net for MioNet {
         sockets::send_file(stream.as_fd(), file, offset, len)
     }
 
+    fn has_unread(&self, stream: &OwnedFd) -> bool {
+        sockets::has_unread(stream)
+    }
+
     fn shutdown_write(&mut self, stream: &OwnedFd) -> Result<(), Errno> {
         rustix::net::shutdown(stream, Shutdown::Write)
     }

@@ -396,6 +396,22 @@ fn members_that_do_not_read_and_others_that_come_and_go_starve_nobody() {
     assert!(lines >= 60, "{lines} of 80 notices heard beside {} who do not read", stalled.len());
 }
 
+#[test]
+fn a_good_bye_outlives_input_that_no_event_has_told_of() {
+    let (mut reactor, sim) = reactor("hello");
+    let wire = sim.connect(WIDE);
+    sim.send(wire, b"Hello World");
+    reactor.settle_down();
+    // It comes in the very moment in which the server has waited long enough.
+    sim.send(wire, b"Hello again");
+    sim.world().events.clear();
+    reactor.wait(&sim, 5_001);
+    assert!(sim.text(wire).ends_with("Goodbye"), "{}", sim.text(wire));
+    reactor.wait(&sim, 2_001);
+    let world = sim.world();
+    assert!(world.wires[wire].closed && !world.wires[wire].destroyed);
+}
+
 /// What a peer does next.
 #[derive(Debug, Clone)]
 enum Step {
