@@ -24,6 +24,8 @@ pub const MAX_NAME: usize = 32;
 const NOBODY: u64 = 0;
 /// Bytes fed to one member at once.
 const FEED_BYTES: usize = 64 * 1024;
+/// Bytes said that have not been offered to every member, from which on speakers wait.
+const AHEAD: usize = 32 * 1024;
 
 /// A membership. It is never used again for somebody else while anyone could confuse the two: the
 /// author number inside is unique for the life of the daemon.
@@ -74,9 +76,11 @@ struct Room {
     name: String,
     log: Log,
     members: Vec<MemberId>,
-    /// How many members were fed in the present round, and where the log ended when it began.
+    /// How many members were fed in the present round.
     fed: usize,
-    round: u64,
+    /// Bytes said before the present round that it offers to everyone, and bytes said since it began.
+    offered: usize,
+    fresh: usize,
     hungry: bool,
 }
 
@@ -198,9 +202,17 @@ impl Rooms {
         for at in self.hungry.drain(..) {
             if let Some(room) = self.rooms.get_mut(at) {
                 room.hungry = false;
+                (room.offered, room.fresh) = (0, 0);
             }
         }
         hungry
+    }
+
+    /// Whether more was said in the member's room than everyone has been offered. Who goes on speaking
+    /// then makes members lose lines that do read.
+    pub fn is_ahead(&self, id: MemberId) -> bool {
+        let room = self.members.get(id.key as usize).and_then(|member| self.rooms.get(member.room));
+        room.is_some_and(|room| room.offered + room.fresh > AHEAD)
     }
 
     /// The next member that has something to hear. Every member of a room comes once a round; what is
@@ -219,11 +231,11 @@ impl Rooms {
                 }
             }
             room.fed = 0;
-            if room.round == room.log.end() {
+            if room.fresh == 0 {
                 room.hungry = false;
                 self.hungry.pop_front();
             }
-            room.round = room.log.end();
+            room.offered = std::mem::take(&mut room.fresh);
         }
         None
     }
@@ -301,7 +313,7 @@ impl Rooms {
 
     fn append(&mut self, at: usize, author: u64, line: std::fmt::Arguments<'_>) {
         if let Some(room) = self.rooms.get_mut(at) {
-            room.log.append(author, line);
+            room.fresh += room.log.append(author, line);
             if room.log.is_too_long(LOG_BYTES) {
                 self.evict(at);
             }
@@ -313,7 +325,7 @@ impl Rooms {
         if let Some(room) = self.rooms.get_mut(at)
             && !std::mem::replace(&mut room.hungry, true)
         {
-            room.round = room.log.end();
+            room.offered = std::mem::take(&mut room.fresh);
             room.fed = 0;
             self.hungry.push_back(at);
         }

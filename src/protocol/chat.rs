@@ -79,6 +79,11 @@ impl Talk for Chat {
         Flow::Continue
     }
 
+    /// The room takes no more than its members can be given, so that none of them misses a line.
+    fn must_wait(&self, cx: &Cx<'_>) -> bool {
+        self.member.is_some_and(|id| cx.shared.rooms().is_ahead(id))
+    }
+
     fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
         let text = displayable(&message.text);
         match text.trim() {

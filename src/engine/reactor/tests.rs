@@ -412,6 +412,19 @@ fn a_good_bye_outlives_input_that_no_event_has_told_of() {
     assert!(world.wires[wire].closed && !world.wires[wire].destroyed);
 }
 
+#[test]
+fn a_burst_of_lines_reaches_all_who_read() {
+    let (mut reactor, sim) = reactor("chat");
+    let (talker, listener) = (sim.connect(WIDE), sim.connect(WIDE));
+    reactor.settle_down();
+    let lines: Vec<String> = (0..100_000).map(|n| format!("{n}\n")).collect();
+    sim.send(talker, lines.concat().as_bytes());
+    reactor.settle_down();
+    let heard = sim.text(listener);
+    assert!(!heard.contains("you missed"), "{} lines came", heard.lines().count());
+    assert_eq!(heard.lines().count(), 100_000);
+}
+
 /// What a peer does next.
 #[derive(Debug, Clone)]
 enum Step {
