@@ -425,6 +425,21 @@ fn a_burst_of_lines_reaches_all_who_read() {
     assert_eq!(heard.lines().count(), 100_000);
 }
 
+#[test]
+fn commands_that_look_at_every_member_are_served_one_a_turn() {
+    let (mut reactor, sim) = reactor("chat");
+    let (talker, listener) = (sim.connect(WIDE), sim.connect(WIDE));
+    reactor.settle_down();
+    sim.send(talker, &[&b"/nick guest2\n".repeat(1000)[..], b"done\n"].concat());
+    reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+    reactor.turn().unwrap();
+    let replies = sim.text(talker).lines().filter(|line| line.contains("is taken")).count();
+    assert!(replies <= 2, "{replies} in one turn");
+    reactor.settle_down();
+    assert_eq!(sim.text(talker).lines().filter(|line| line.contains("is taken")).count(), 1000);
+    assert!(sim.text(listener).ends_with("guest1: done\n"));
+}
+
 /// What a peer does next.
 #[derive(Debug, Clone)]
 enum Step {
