@@ -147,12 +147,13 @@ impl Lines {
         let rest = input.rest();
         self.notice_telnet(rest);
         match self.find_end(rest) {
-            Ok(last) if last > max + 1 => Next::TooLong,
+            Ok(last) if split_end(rest.get(..=last).unwrap_or(rest)).0.len() > max => Next::TooLong,
             Ok(last) => {
                 self.mode = Mode::Line;
                 self.scanned = 0;
                 self.message(input.take(last + 1), out)
             }
+            // The last byte may be a CR that belongs to the end.
             Err(_) if rest.len() > max + 1 => Next::TooLong,
             Err(scanned) => {
                 self.scanned = u32::try_from(scanned).unwrap_or(0);

@@ -118,7 +118,7 @@ fn half_a_character_is_waited_for_longer() {
 fn a_line_may_be_as_long_as_allowed_and_no_longer() {
     let line = "x".repeat(MAX);
     assert_eq!(messages(&[format!("{line}\r\n").as_bytes()]), [format!("{line}|CrLf")]);
-    assert_eq!(messages(&[format!("{line}xx\n").as_bytes()]), ["too long"]);
+    assert_eq!(messages(&[format!("{line}x\n").as_bytes()]), ["too long"]);
     assert_eq!(messages(&[format!("{line}xx").as_bytes()]), ["too long"]);
 }
 
