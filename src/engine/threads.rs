@@ -108,7 +108,11 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
             doors.push(Door { socket: listener.socket, service: listener.service, waiting: true });
         }
     }
-    MainThread { hall, doors, capacity, next: 0, full: false, said: false }.run(&mut poll, &mut control, grace)
+    MainThread { hall, doors, capacity, next: 0, full: false, said: false }.run(
+        &mut poll,
+        &mut control,
+        grace,
+    )
 }
 
 #[derive(Debug)]
