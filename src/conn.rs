@@ -166,6 +166,9 @@ impl Conn {
         }
         if self.state.contains(State::HELD) {
             self.call(|session, cx| session.input(cx), &[], env);
+        } else if self.is_busy() {
+            self.state.remove(State::YIELDED);
+            self.call(|session, cx| session.resume(cx), &[], env);
         } else if self.state.contains(State::DRAIN_DUE) {
             self.state.remove(State::DRAIN_DUE);
             self.call(|session, cx| session.drain(cx), &[], env);
@@ -198,8 +201,13 @@ impl Conn {
             return false;
         }
         let Some(flight) = &self.flight else { return true };
-        let is_busy = self.state.contains(State::YIELDED) && !flight.input.is_empty();
-        !is_busy && !flight.out.is_full()
+        !self.is_busy() && !flight.out.is_full()
+    }
+
+    /// Whether the session has left input until its turn.
+    fn is_busy(&self) -> bool {
+        let has_input = || self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty());
+        self.state.contains(State::YIELDED) && has_input()
     }
 
     /// The peer reset the connection, or the network failed.

@@ -147,12 +147,13 @@ impl Lines {
         let rest = input.rest();
         self.notice_telnet(rest);
         match self.find_end(rest) {
-            Ok(last) if last > max + 1 => Next::TooLong,
+            Ok(last) if split_end(rest.get(..=last).unwrap_or(rest)).0.len() > max => Next::TooLong,
             Ok(last) => {
                 self.mode = Mode::Line;
                 self.scanned = 0;
                 self.message(input.take(last + 1), out)
             }
+            // The last byte may be a CR that belongs to the end.
             Err(_) if rest.len() > max + 1 => Next::TooLong,
             Err(scanned) => {
                 self.scanned = u32::try_from(scanned).unwrap_or(0);
@@ -166,18 +167,19 @@ impl Lines {
     pub fn take_tail<'a>(&mut self, input: &mut Input<'a>, out: &mut Out) -> Option<Message<'a>> {
         let tail = input.take_all();
         self.scanned = 0;
-        if tail.is_empty() {
-            return None;
-        }
-        self.late = Late::LineEnd;
         let (text, late) = match tail.split_last() {
             Some((b'\r', text)) => (text, Late::AfterCr),
             _ => (tail, Late::LineEnd),
         };
+        let text = self.clean(text, out);
+        if text.is_empty() && late == Late::LineEnd {
+            // Nothing, or telnet options that nobody typed.
+            return None;
+        }
         self.late = late;
         self.first = false;
         let end = if late == Late::AfterCr { End::CrLf } else { End::None };
-        Some(Message { text: self.clean(text, out), end })
+        Some(Message { text, end })
     }
 
     /// How long the tail must stay quiet to be a message; `None` when nothing but a line end, or the

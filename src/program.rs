@@ -10,7 +10,7 @@ use crate::config::{self, Plan};
 use crate::engine::control::Control;
 use crate::engine::{self, Setup};
 use crate::shared::Shared;
-use crate::show::Show;
+use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
 use crate::{logging, ports_file};
 
@@ -85,6 +85,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let start = Start { services: &plan.services, bound: &bound, descriptors, keys };
     print(&start.text(&Screen::of(&std::io::stdout())));
 
+    show::unblock_terminals();
     let shared = Shared::new(Show::stdout());
     if let Some(address) = start.web_address() {
         shared.set_web_address(address);

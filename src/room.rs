@@ -24,6 +24,8 @@ pub const MAX_NAME: usize = 32;
 const NOBODY: u64 = 0;
 /// Bytes fed to one member at once.
 const FEED_BYTES: usize = 64 * 1024;
+/// Bytes said that have not been offered to every member, from which on speakers wait.
+const AHEAD: usize = 32 * 1024;
 
 /// A membership. It is never used again for somebody else while anyone could confuse the two: the
 /// author number inside is unique for the life of the daemon.
@@ -74,9 +76,11 @@ struct Room {
     name: String,
     log: Log,
     members: Vec<MemberId>,
-    /// How many members were fed in the present round, and where the log ended when it began.
+    /// How many members were fed in the present round.
     fed: usize,
-    round: u64,
+    /// Bytes said before the present round that it offers to everyone, and bytes said since it began.
+    offered: usize,
+    fresh: usize,
     hungry: bool,
 }
 
@@ -118,14 +122,16 @@ impl Rooms {
     pub fn leave(&mut self, id: MemberId) -> Option<String> {
         let member = self.members.try_remove(id.key as usize)?;
         let room = self.rooms.get_mut(member.room)?;
-        room.members.swap_remove(member.place);
-        if let Some(moved) = room.members.get(member.place)
-            && let Some(moved) = self.members.get_mut(moved.key as usize)
-        {
-            moved.place = member.place;
+        let mut gap = member.place;
+        if gap < room.fed {
+            // Those who were fed in this round stay in front of those who were not.
+            room.fed -= 1;
+            room.members.swap(gap, room.fed);
+            place(&mut self.members, room, gap);
+            gap = room.fed;
         }
-        // The member that moved into the gap may not have been fed in this round: begin it again.
-        room.fed = 0;
+        room.members.swap_remove(gap);
+        place(&mut self.members, room, gap);
         if room.members.is_empty() {
             self.by_name.remove(&room.name);
             self.hungry.retain(|at| *at != member.room);
@@ -196,9 +202,17 @@ impl Rooms {
         for at in self.hungry.drain(..) {
             if let Some(room) = self.rooms.get_mut(at) {
                 room.hungry = false;
+                (room.offered, room.fresh) = (0, 0);
             }
         }
         hungry
+    }
+
+    /// Whether more was said in the member's room than everyone has been offered. Who goes on speaking
+    /// then makes members lose lines that do read.
+    pub fn is_ahead(&self, id: MemberId) -> bool {
+        let room = self.members.get(id.key as usize).and_then(|member| self.rooms.get(member.room));
+        room.is_some_and(|room| room.offered + room.fresh > AHEAD)
     }
 
     /// The next member that has something to hear. Every member of a room comes once a round; what is
@@ -217,11 +231,11 @@ impl Rooms {
                 }
             }
             room.fed = 0;
-            if room.round == room.log.end() {
+            if room.fresh == 0 {
                 room.hungry = false;
                 self.hungry.pop_front();
             }
-            room.round = room.log.end();
+            room.offered = std::mem::take(&mut room.fresh);
         }
         None
     }
@@ -299,7 +313,7 @@ impl Rooms {
 
     fn append(&mut self, at: usize, author: u64, line: std::fmt::Arguments<'_>) {
         if let Some(room) = self.rooms.get_mut(at) {
-            room.log.append(author, line);
+            room.fresh += room.log.append(author, line);
             if room.log.is_too_long(LOG_BYTES) {
                 self.evict(at);
             }
@@ -311,7 +325,7 @@ impl Rooms {
         if let Some(room) = self.rooms.get_mut(at)
             && !std::mem::replace(&mut room.hungry, true)
         {
-            room.round = room.log.end();
+            room.offered = std::mem::take(&mut room.fresh);
             room.fed = 0;
             self.hungry.push_back(at);
         }
@@ -329,6 +343,15 @@ impl Rooms {
             }
         }
         room.log.cut(first);
+    }
+}
+
+/// Notes where in its room's list a member stands now.
+fn place(members: &mut Slab<Member>, room: &Room, at: usize) {
+    if let Some(id) = room.members.get(at)
+        && let Some(member) = members.get_mut(id.key as usize)
+    {
+        member.place = at;
     }
 }
 

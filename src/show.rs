@@ -5,10 +5,11 @@
 //! not take at once is dropped, and how much was dropped is said as soon as it takes something again.
 
 use std::io::{IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 
 use crate::escape::Escaped;
 
@@ -82,6 +83,24 @@ impl Show {
                 return;
             }
         }
+    }
+}
+
+/// Opens a terminal on stdout or stderr anew, so that writing to it fails where it would block: one that
+/// is ready for some bytes need not be ready for a line. To set `O_NONBLOCK` on what is open would set
+/// it for the shell and everybody else on that terminal.
+pub fn unblock_terminals() {
+    let anew = |fd: BorrowedFd<'_>| -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        rustix::fs::open(format!("/dev/fd/{}", fd.as_raw_fd()), flags, Mode::empty())
+    };
+    let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+    // Where it cannot be opened, that of another user perhaps, the check before each line has to do.
+    if let (true, Ok(own)) = (stdout.is_terminal(), anew(stdout.as_fd())) {
+        let _ = rustix::stdio::dup2_stdout(own);
+    }
+    if let (true, Ok(own)) = (stderr.is_terminal(), anew(stderr.as_fd())) {
+        let _ = rustix::stdio::dup2_stderr(own);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook_mio::v1_0::Signals;
 
 use super::keyboard::Keyboard;
@@ -35,9 +35,19 @@ impl Control {
     /// Takes INT, TERM, TSTP and CONT, and the terminal if there is one.
     pub fn new() -> io::Result<Self> {
         let signals = Signals::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT])?;
-        let mut keyboard = Keyboard::default();
-        keyboard.take_terminal();
-        Ok(Self { signals, keyboard, asked: false })
+        let mut control = Self { signals, keyboard: Keyboard::default(), asked: false };
+        control.take_terminal();
+        Ok(control)
+    }
+
+    /// While the terminal is changed, signals that end the program must not leave it so. Without a
+    /// terminal they are left alone: `nohup` has one ignored.
+    fn take_terminal(&mut self) {
+        if self.keyboard.take_terminal() {
+            for signal in [SIGQUIT, SIGHUP] {
+                let _ = self.signals.add_signal(signal);
+            }
+        }
     }
 
     /// Has events of both delivered under `token`.
@@ -56,16 +66,20 @@ impl Control {
     /// What the operator wants now, if anything.
     pub fn command(&mut self) -> Option<Command> {
         let mut stop = self.keyboard.is_esc_pressed();
+        let mut continued = false;
         for signal in self.signals.pending() {
             match signal {
-                SIGTSTP => {
-                    // Stopped like any program, but with the terminal as it was found.
+                SIGTSTP | SIGQUIT | SIGHUP => {
+                    // Stopped or ended like any program, but with the terminal as it was found.
                     self.keyboard.give_back_terminal();
-                    let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
                 }
-                SIGCONT => self.keyboard.take_terminal(),
+                SIGCONT => continued = true,
                 _ => stop = true,
             }
+        }
+        if continued {
+            self.take_terminal();
         }
         if !stop {
             return None;

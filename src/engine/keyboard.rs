@@ -26,17 +26,18 @@ pub(super) struct Keyboard {
 
 impl Keyboard {
     /// Has keys delivered one by one and not shown, if the terminal is ours; only `ICANON` and `ECHO`
-    /// are cleared, so Ctrl-C and Ctrl-Z work as ever.
-    pub(super) fn take_terminal(&mut self) {
+    /// are cleared, so Ctrl-C and Ctrl-Z work as ever. Whether it has the terminal now.
+    pub(super) fn take_terminal(&mut self) -> bool {
         if self.found.is_some() || !is_ours() {
-            return;
+            return self.found.is_some();
         }
-        let Ok(found) = tcgetattr(stdin()) else { return };
+        let Ok(found) = tcgetattr(stdin()) else { return false };
         let mut keys = found.clone();
         keys.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
         if tcsetattr(stdin(), OptionalActions::Now, &keys).is_ok() {
             self.found = Some(found);
         }
+        self.found.is_some()
     }
 
     /// Leaves the terminal as it was found. Not from the background: whoever is in front owns it now.

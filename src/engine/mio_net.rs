@@ -77,7 +77,8 @@ impl Net for MioNet {
                 read_closed,
             }
         }));
-        if esc.is_some() && ready.is_empty() {
+        // Asked whatever else there is: a busy poll is never empty.
+        if self.control.wait().is_some_and(|wait| wait.is_zero()) {
             ready.push(Ready {
                 source: Source::Control,
                 readable: true,
@@ -107,6 +108,10 @@ impl Net for MioNet {
 
     fn send_file(&mut self, stream: &OwnedFd, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {
         sockets::send_file(stream.as_fd(), file, offset, len)
+    }
+
+    fn has_unread(&self, stream: &OwnedFd) -> bool {
+        sockets::has_unread(stream)
     }
 
     fn shutdown_write(&mut self, stream: &OwnedFd) -> Result<(), Errno> {

@@ -97,6 +97,9 @@ pub trait Net {
         len: usize,
     ) -> Result<usize, Errno>;
 
+    /// Whether there is input that has not been read: closing then would make the kernel send a reset.
+    fn has_unread(&self, stream: &Self::Stream) -> bool;
+
     /// Tells the peer that nothing more will come.
     fn shutdown_write(&mut self, stream: &Self::Stream) -> Result<(), Errno>;
 

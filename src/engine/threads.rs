@@ -108,7 +108,11 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
             doors.push(Door { socket: listener.socket, service: listener.service, waiting: true });
         }
     }
-    MainThread { hall, doors, capacity, next: 0, full: false }.run(&mut poll, &mut control, grace)
+    MainThread { hall, doors, capacity, next: 0, full: false, said: false }.run(
+        &mut poll,
+        &mut control,
+        grace,
+    )
 }
 
 #[derive(Debug)]
@@ -120,6 +124,8 @@ struct MainThread {
     next: u32,
     /// There was no room for another connection.
     full: bool,
+    /// That was said, and people have been waiting ever since.
+    said: bool,
 }
 
 impl MainThread {
@@ -156,7 +162,7 @@ impl MainThread {
     fn accept(&mut self, index: usize) -> bool {
         let Some(door) = self.doors.get_mut(index).filter(|door| door.waiting) else { return false };
         if self.hall.open().len() >= self.capacity {
-            self.full = true;
+            self.pause("as many connections as there is room for");
             return false;
         }
         match sockets::accept(door.socket.as_fd(), SocketFlags::empty()) {
@@ -167,14 +173,21 @@ impl MainThread {
             }
             Err(Errno::AGAIN) => {
                 door.waiting = false;
+                self.said = false;
                 false
             }
             Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                log::warn!("not accepting for now: {error}");
-                self.full = true;
+                self.pause(&error.to_string());
                 false
             }
             Err(_) => true,
+        }
+    }
+
+    fn pause(&mut self, reason: &str) {
+        self.full = true;
+        if !std::mem::replace(&mut self.said, true) {
+            log::warn!("not accepting for now: {reason}");
         }
     }
 
@@ -188,9 +201,8 @@ impl MainThread {
         let id = ConnId { key, generation: 0 };
         let work = move || Worker::new(hall, id, stream, peer, service, Conn::new(session)).run();
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(work) {
-            log::warn!("no thread for another connection: {error}");
+            self.pause(&format!("no thread for another connection: {error}"));
             self.hall.leave(key);
-            self.full = true;
         }
     }
 
@@ -239,7 +251,10 @@ fn answer_datagrams(hall: Arc<Hall>, listener: Listener, mut guard: Guard) -> io
         loop {
             let mut fds = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
             let _ = rustix::event::poll(&mut fds, None);
-            while !hall.is_draining() {
+            if hall.is_draining() {
+                return;
+            }
+            loop {
                 let datagram = match sockets::receive(socket.as_fd(), &mut buffer) {
                     Ok(datagram) => datagram,
                     Err(Errno::AGAIN) => break,

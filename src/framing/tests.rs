@@ -118,7 +118,7 @@ fn half_a_character_is_waited_for_longer() {
 fn a_line_may_be_as_long_as_allowed_and_no_longer() {
     let line = "x".repeat(MAX);
     assert_eq!(messages(&[format!("{line}\r\n").as_bytes()]), [format!("{line}|CrLf")]);
-    assert_eq!(messages(&[format!("{line}xx\n").as_bytes()]), ["too long"]);
+    assert_eq!(messages(&[format!("{line}x\n").as_bytes()]), ["too long"]);
     assert_eq!(messages(&[format!("{line}xx").as_bytes()]), ["too long"]);
 }
 
@@ -137,6 +137,18 @@ fn telnet_options_vanish_and_other_bytes_255_do_not() {
     assert_eq!(feeder.pending, b"");
     assert_eq!(feeder.got, ["\u{fffd}\u{fffd}\u{fffd}|Lf"]);
     assert_eq!(feeder.out.len(), 0);
+}
+
+#[test]
+fn negotiation_alone_is_no_message() {
+    // As PuTTY greets every server: the person has not typed anything.
+    let mut feeder = Feeder::new(Telnet::WhenNegotiated);
+    feeder.feed(b"\xff\xfb\x1f\xff\xfd\x03");
+    feeder.pause();
+    assert!(feeder.got.is_empty(), "{:?}", feeder.got);
+    assert_eq!(feeder.out.bytes(), b"\xff\xfe\x1f\xff\xfc\x03", "but it is answered");
+    feeder.feed(b"\r\nhi\r\n");
+    assert_eq!(feeder.got, ["|CrLf", "hi|CrLf"], "nor does a line end belong to it");
 }
 
 fn pieces(text: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {

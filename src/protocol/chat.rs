@@ -79,12 +79,21 @@ impl Talk for Chat {
         Flow::Continue
     }
 
+    /// The room takes no more than its members can be given, so that none of them misses a line.
+    fn must_wait(&self, cx: &Cx<'_>) -> bool {
+        self.member.is_some_and(|id| cx.shared.rooms().is_ahead(id))
+    }
+
     fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
         let text = displayable(&message.text);
         match text.trim() {
             "" => Flow::Continue,
             "exit" | "quit" | "/quit" => Flow::Finish(Why::Complete),
-            command if command.starts_with('/') => self.command(command, cx),
+            command if command.starts_with('/') => {
+                self.command(command, cx);
+                // It may have looked at every member: the next one comes after others had their turn.
+                Flow::Yield
+            }
             _ => self.say(&text, cx),
         }
     }
@@ -117,7 +126,7 @@ impl Chat {
         Flow::Continue
     }
 
-    fn command(&mut self, command: &str, cx: &mut Cx<'_>) -> Flow {
+    fn command(&mut self, command: &str, cx: &mut Cx<'_>) {
         match command.split_once(' ').unwrap_or((command, "")) {
             ("/nick", name) => self.rename(name.trim(), cx),
             ("/who", _) => self.who(cx),
@@ -127,7 +136,6 @@ impl Chat {
                 self.reply(&format!("* there is no {unknown}; try /help\n"), cx);
             }
         }
-        Flow::Continue
     }
 
     fn rename(&self, name: &str, cx: &mut Cx<'_>) {

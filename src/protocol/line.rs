@@ -49,6 +49,11 @@ pub trait Talk {
     /// A whole message.
     fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow;
 
+    /// Whether the next message must wait for a later turn.
+    fn must_wait(&self, _cx: &Cx<'_>) -> bool {
+        false
+    }
+
     /// Whether an unterminated message is known to be complete, so that no pause is waited for.
     fn is_whole(&self, _text: &[u8]) -> bool {
         false
@@ -113,6 +118,9 @@ impl<T: Talk> State<T> {
     fn messages(&mut self, cx: &mut Cx<'_>) -> Flow {
         let max = self.talk.rules().max_line;
         while !cx.out.is_full() {
+            if !cx.input.rest().is_empty() && self.talk.must_wait(cx) {
+                return Flow::Yield;
+            }
             let flow = match self.lines.next(&mut cx.input, max, cx.out) {
                 Next::Message(message) => self.talk.message(&message, cx),
                 Next::Http(line) => self.talk.http(&line, cx),
@@ -168,6 +176,10 @@ impl<T: Talk> Handler for Line<T> {
         self.0.messages(cx)
     }
 
+    fn resume(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.0.messages(cx)
+    }
+
     fn eof(&mut self, cx: &mut Cx<'_>) -> Flow {
         match self.0.take_tail(cx) {
             Flow::Continue => self.0.talk.eof(cx),
@@ -179,6 +191,11 @@ impl<T: Talk> Handler for Line<T> {
         let state = &mut *self.0;
         if state.lines.pause(cx.input.rest(), Duration::ZERO).is_some() {
             return state.take_tail(cx);
+        }
+        if cx.now < state.quiet_at {
+            // The deadline is an old one: it was not moved while messages waited for room in the output.
+            state.set_deadline(cx);
+            return Flow::Continue;
         }
         state.restart_quiet(cx);
         state.set_deadline(cx);

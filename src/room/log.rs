@@ -46,14 +46,16 @@ impl Log {
         self.cut_entries + self.entries.len() as u64
     }
 
-    /// Appends a line and a line feed.
-    pub(super) fn append(&mut self, author: u64, line: fmt::Arguments<'_>) {
+    /// Appends a line and a line feed; returns their length.
+    pub(super) fn append(&mut self, author: u64, line: fmt::Arguments<'_>) -> usize {
         let before = self.text.len();
         let start = self.cut_bytes + before as u64;
         // Writing to a Vec cannot fail.
         let _ = self.text.write_fmt(line);
         self.text.push(b'\n');
-        self.entries.push_back(Entry { author, start, len: self.text.len() - before });
+        let len = self.text.len() - before;
+        self.entries.push_back(Entry { author, start, len });
+        len
     }
 
     /// Whether the text has outgrown `max` bytes.

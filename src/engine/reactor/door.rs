@@ -26,11 +26,13 @@ pub(super) struct Doors<L> {
     capacity: usize,
     /// When to try again after there was no room; [`Time::NEVER`] while there is.
     paused_until: Time,
+    /// That there is no room was said, and people have been waiting ever since.
+    said: bool,
 }
 
 impl<L> Doors<L> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { list: Vec::new(), capacity, paused_until: Time::NEVER }
+        Self { list: Vec::new(), capacity, paused_until: Time::NEVER, said: false }
     }
 
     pub(super) fn note(&mut self, index: usize) {
@@ -99,6 +101,7 @@ impl<N: Net> Reactor<N> {
             }
             Err(Errno::AGAIN) => {
                 door.waiting = false;
+                self.doors.said = false;
                 false
             }
             Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
@@ -111,7 +114,9 @@ impl<N: Net> Reactor<N> {
     }
 
     fn pause(&mut self, reason: &str) {
-        log::warn!("not accepting for now: {reason}; {} connections are open", self.slots.len());
+        if !std::mem::replace(&mut self.doors.said, true) {
+            log::warn!("not accepting for now: {reason}; {} connections are open", self.slots.len());
+        }
         self.doors.paused_until = self.tools.now.after(limits::ACCEPT_PAUSE);
     }
 

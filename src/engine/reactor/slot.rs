@@ -310,10 +310,13 @@ impl<S> Slot<S> {
 
     /// Takes the steps of the end that are due: all sent, then (where input may be unread, for closing on
     /// unread input makes the kernel reset the connection and destroy the reply) a short wait for the
-    /// peer's end, then close.
+    /// peer's end, then close. The kernel is asked: input may have come that no event has told of yet.
     fn conclude<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, buffer: &mut [u8]) {
         match self.conn.life() {
             Life::Finishing(why) if self.conn.is_flushed() => {
+                if tools.net.has_unread(&self.stream) {
+                    self.marks.insert(Marks::READABLE);
+                }
                 // A session that ends before anything was read cannot know what is on its way.
                 let unheard = why == Why::Complete && self.read == 0 && !tools.draining;
                 let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));

@@ -345,6 +345,101 @@ fn a_drain_ends_with_the_grace_whatever_a_client_does() {
     assert!(reactor.is_drained());
 }
 
+#[test]
+fn who_speaks_in_time_but_reads_slowly_is_not_told_good_bye() {
+    let (mut reactor, sim) = reactor("hello");
+    let wire = sim.connect(100);
+    reactor.settle_down();
+    reactor.wait(&sim, 4_900);
+    sim.send(wire, &b"Hello\n".repeat(10_000));
+    reactor.settle_down();
+    reactor.wait(&sim, 200);
+    sim.make_room(wire, WIDE / 2);
+    reactor.settle_down();
+    assert!(!sim.text(wire).contains("Goodbye"), "it was silent for 0.2 s only");
+    assert_eq!(sim.text(wire), "Hello Yourself\n".repeat(10_000));
+}
+
+#[test]
+fn lines_that_wait_for_room_are_not_dropped_by_the_pause_before_them() {
+    let (mut reactor, sim) = reactor("modify");
+    let wire = sim.connect(100);
+    reactor.settle_down();
+    // The pause of this tail begins, then lines come whose answers the peer is slow to read.
+    sim.send(wire, b"a");
+    reactor.settle_down();
+    sim.send(wire, &b"b\n".repeat(50_000));
+    reactor.settle_down();
+    reactor.wait(&sim, 100);
+    sim.make_room(wire, WIDE / 2);
+    reactor.settle_down();
+    assert_eq!(sim.text(wire).lines().count(), 50_000);
+    assert!(!sim.world().wires[wire].shut);
+}
+
+#[test]
+fn members_that_do_not_read_and_others_that_come_and_go_starve_nobody() {
+    let (mut reactor, sim) = reactor("chat");
+    let stalled: Vec<usize> = (0..limits::FEED_PER_TURN + 100).map(|_| sim.connect(0)).collect();
+    reactor.settle_down();
+    let listener = sim.connect(WIDE);
+    let mut guest = sim.connect(WIDE);
+    reactor.settle_down();
+    let before = sim.text(listener).len();
+    for _ in 0..40 {
+        sim.finish(guest);
+        guest = sim.connect(WIDE);
+        reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+        reactor.turn().unwrap();
+    }
+    let lines = sim.text(listener).get(before..).unwrap().lines().count();
+    assert!(lines >= 60, "{lines} of 80 notices heard beside {} who do not read", stalled.len());
+}
+
+#[test]
+fn a_good_bye_outlives_input_that_no_event_has_told_of() {
+    let (mut reactor, sim) = reactor("hello");
+    let wire = sim.connect(WIDE);
+    sim.send(wire, b"Hello World");
+    reactor.settle_down();
+    // It comes in the very moment in which the server has waited long enough.
+    sim.send(wire, b"Hello again");
+    sim.world().events.clear();
+    reactor.wait(&sim, 5_001);
+    assert!(sim.text(wire).ends_with("Goodbye"), "{}", sim.text(wire));
+    reactor.wait(&sim, 2_001);
+    let world = sim.world();
+    assert!(world.wires[wire].closed && !world.wires[wire].destroyed);
+}
+
+#[test]
+fn a_burst_of_lines_reaches_all_who_read() {
+    let (mut reactor, sim) = reactor("chat");
+    let (talker, listener) = (sim.connect(WIDE), sim.connect(WIDE));
+    reactor.settle_down();
+    let lines: Vec<String> = (0..100_000).map(|n| format!("{n}\n")).collect();
+    sim.send(talker, lines.concat().as_bytes());
+    reactor.settle_down();
+    let heard = sim.text(listener);
+    assert!(!heard.contains("you missed"), "{} lines came", heard.lines().count());
+    assert_eq!(heard.lines().count(), 100_000);
+}
+
+#[test]
+fn commands_that_look_at_every_member_are_served_one_a_turn() {
+    let (mut reactor, sim) = reactor("chat");
+    let (talker, listener) = (sim.connect(WIDE), sim.connect(WIDE));
+    reactor.settle_down();
+    sim.send(talker, &[&b"/nick guest2\n".repeat(1000)[..], b"done\n"].concat());
+    reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+    reactor.turn().unwrap();
+    let replies = sim.text(talker).lines().filter(|line| line.contains("is taken")).count();
+    assert!(replies <= 2, "{replies} in one turn");
+    reactor.settle_down();
+    assert_eq!(sim.text(talker).lines().filter(|line| line.contains("is taken")).count(), 1000);
+    assert!(sim.text(listener).ends_with("guest1: done\n"));
+}
+
 /// What a peer does next.
 #[derive(Debug, Clone)]
 enum Step {

@@ -76,7 +76,12 @@ impl Worker {
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
-                    self.call(Conn::go_on);
+                    // One that never reads, as chargen's, learns of a drain here.
+                    if self.hall.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+                        self.call(Conn::drain);
+                    } else {
+                        self.call(Conn::go_on);
+                    }
                     self.flush(0);
                 }
                 Life::Open | Life::Lingering(_) => self.wait_for_input(),

@@ -33,6 +33,9 @@ pub(super) struct Wire {
     /// The server has said that it will send no more, or has closed.
     pub(super) shut: bool,
     pub(super) closed: bool,
+    /// It was closed on unread input: a kernel would have sent a reset, and the peer lost what it had
+    /// not read yet.
+    pub(super) destroyed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +74,7 @@ impl Sim {
             writes: 0,
             shut: false,
             closed: false,
+            destroyed: false,
         });
         world.backlog.push_back(wire);
         world.events.push(event(Source::Listener(0), true, false, false));
@@ -130,8 +134,10 @@ pub(super) struct Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         let mut world = self.sim.world();
-        world.wires[self.wire].closed = true;
-        world.wires[self.wire].shut = true;
+        let it = &mut world.wires[self.wire];
+        it.closed = true;
+        it.shut = true;
+        it.destroyed = !it.inbox.is_empty() && !it.reset;
     }
 }
 
@@ -211,6 +217,10 @@ impl Net for Sim {
         let mut bytes = vec![0; len];
         let n = file.read_at(&mut bytes, offset).unwrap();
         if n == 0 { Ok(0) } else { self.write(stream, &bytes[..n], &[]) }
+    }
+
+    fn has_unread(&self, stream: &Stream) -> bool {
+        !self.world().wires[stream.wire].inbox.is_empty()
     }
 
     fn shutdown_write(&mut self, stream: &Stream) -> Result<(), Errno> {
