@@ -144,8 +144,9 @@ impl Lines {
     /// The next message. `max` bounds its length in bytes; telnet requests are answered into `out`.
     pub fn next<'a>(&mut self, input: &mut Input<'a>, max: usize, out: &mut Out) -> Next<'a> {
         self.skip_late_line_end(input);
+        self.notice_telnet(input.rest());
+        self.answer_at_once(input, out);
         let rest = input.rest();
-        self.notice_telnet(rest);
         match self.find_end(rest) {
             Ok(last) if split_end(rest.get(..=last).unwrap_or(rest)).0.len() > max => Next::TooLong,
             Ok(last) => {
@@ -209,6 +210,17 @@ impl Lines {
             self.scanned = if self.scanned_as_telnet { self.scanned } else { 0 };
         }
         self.scanned_as_telnet = self.telnet;
+    }
+
+    /// Sequences before a line are answered without waiting for its end: a telnet client that was
+    /// interrupted shows nothing until it has its answer.
+    fn answer_at_once(&mut self, input: &mut Input<'_>, out: &mut Out) {
+        if self.telnet {
+            let sequences = input.take(telnet::sequences_in_front(input.rest()));
+            telnet::answer(sequences, out);
+            let taken = u32::try_from(sequences.len()).unwrap_or(u32::MAX);
+            self.scanned = self.scanned.saturating_sub(taken);
+        }
     }
 
     /// The index of the last byte of the first line, or how far there is none for certain.

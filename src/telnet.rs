@@ -82,6 +82,19 @@ pub fn find_line_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
     Err(at)
 }
 
+/// How many bytes of whole sequences, that stand for no text, these bytes begin with.
+pub fn sequences_in_front(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(rest @ [IAC, ..]) = bytes.get(at..) {
+        match element(rest) {
+            Element::Option(..) => at += 3,
+            Element::Skip(n) => at += n,
+            Element::Literal | Element::Partial => break,
+        }
+    }
+    at
+}
+
 /// The text without telnet sequences; borrowed when there are none.
 pub fn strip(bytes: &[u8]) -> Cow<'_, [u8]> {
     if memchr(IAC, bytes).is_none() {

@@ -151,6 +151,16 @@ fn negotiation_alone_is_no_message() {
     assert_eq!(feeder.got, ["|CrLf", "hi|CrLf"], "nor does a line end belong to it");
 }
 
+#[test]
+fn an_interrupted_telnet_is_answered_before_its_next_line() {
+    let mut feeder = Feeder::new(Telnet::Always);
+    feeder.feed(b"hi\r\n\xff\xf4\xff\xfd\x06");
+    assert_eq!(feeder.out.bytes(), b"\xff\xfb\x06");
+    feeder.feed(b"there\r\n");
+    assert_eq!(feeder.got, ["hi|CrLf", "there|CrLf"]);
+    assert_eq!(feeder.out.len(), 3, "and not twice");
+}
+
 fn pieces(text: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
     cuts.extend([0, text.len()]);
