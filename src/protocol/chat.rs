@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::line::{Line, Rules, Talk};
+use super::line::{Line, Rules, Talk, refuse_http, refuse_long};
 use super::{Cx, Flow, Protocol, Why};
 use crate::config::duration;
 use crate::escape::is_hidden;
@@ -98,6 +98,16 @@ impl Talk for Chat {
         }
     }
 
+    fn http(&mut self, _: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
+        self.finish_line(cx);
+        refuse_http(cx)
+    }
+
+    fn too_long(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.finish_line(cx);
+        refuse_long(self.rules().max_line, cx)
+    }
+
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.reply("* the server is going down\n", cx);
         Flow::Finish(Why::Shutdown)
@@ -164,12 +174,17 @@ impl Chat {
         self.reply(&format!("* here: {names}\n"), cx);
     }
 
-    /// A line for this member alone. It must not land inside a line that is half sent.
+    /// A line for this member alone.
     fn reply(&self, text: &str, cx: &mut Cx<'_>) {
+        self.finish_line(cx);
+        cx.out.push(text.as_bytes());
+    }
+
+    /// What this member alone is told must not land inside a line that is half sent.
+    fn finish_line(&self, cx: &mut Cx<'_>) {
         if let Some(id) = self.member {
             cx.shared.rooms().finish_line(id, cx.out);
         }
-        cx.out.push(text.as_bytes());
     }
 }
 

@@ -65,6 +65,11 @@ pub trait Talk {
         refuse_http(cx)
     }
 
+    /// A message is longer than it may be.
+    fn too_long(&mut self, cx: &mut Cx<'_>) -> Flow {
+        refuse_long(self.rules().max_line, cx)
+    }
+
     /// The peer has been silent for [`Rules::quiet`].
     fn quiet(&mut self, _cx: &mut Cx<'_>) -> Flow {
         Flow::Finish(Why::TimedOut)
@@ -124,7 +129,7 @@ impl<T: Talk> State<T> {
             let flow = match self.lines.next(&mut cx.input, max, cx.out) {
                 Next::Message(message) => self.talk.message(&message, cx),
                 Next::Http(line) => self.talk.http(&line, cx),
-                Next::TooLong => return too_long(max, cx),
+                Next::TooLong => return self.talk.too_long(cx),
                 Next::Incomplete => return self.tail(cx),
             };
             if !matches!(flow, Flow::Continue) {
@@ -230,7 +235,8 @@ pub fn complain(problem: &str, sent: &[u8], advice: &str, end: End, cx: &mut Cx<
     cx.out.push(end.or_lf());
 }
 
-fn too_long(max: usize, cx: &mut Cx<'_>) -> Flow {
+/// Refuses a message that is longer than `max` bytes.
+pub fn refuse_long(max: usize, cx: &mut Cx<'_>) -> Flow {
     cx.out.print(format_args!("error: a line may have {max} bytes at the most; closing\r\n"));
     Flow::Finish(Why::BadInput)
 }

@@ -440,6 +440,20 @@ fn commands_that_look_at_every_member_are_served_one_a_turn() {
     assert!(sim.text(listener).ends_with("guest1: done\n"));
 }
 
+#[test]
+fn a_refusal_does_not_land_inside_a_line_of_the_room() {
+    let (mut reactor, sim) = reactor("chat");
+    let (slow, talker) = (sim.connect(10), sim.connect(WIDE));
+    reactor.settle_down();
+    sim.send(talker, b"hello\n");
+    reactor.settle_down();
+    sim.send(slow, &[b'x'; 5000]);
+    reactor.settle_down();
+    sim.make_room(slow, 1000);
+    reactor.settle_down();
+    assert!(sim.text(slow).starts_with("* guest2 joined\nerror: "), "{}", sim.text(slow));
+}
+
 /// What a peer does next.
 #[derive(Debug, Clone)]
 enum Step {
