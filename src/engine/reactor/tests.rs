@@ -7,6 +7,7 @@ use super::*;
 use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
+mod rooms;
 mod sim;
 
 use sim::Sim;
@@ -259,41 +260,6 @@ fn an_unterminated_message_is_answered_after_the_pause() {
 }
 
 #[test]
-fn all_that_is_said_in_a_turn_leaves_in_one_write_per_member() {
-    let (mut reactor, sim) = reactor("chat");
-    let wires: Vec<usize> = (0..5).map(|_| sim.connect(WIDE)).collect();
-    reactor.settle_down();
-    let before: Vec<usize> = sim.world().wires.iter().map(|wire| wire.writes).collect();
-    sim.send(wires[0], b"one\ntwo\n");
-    sim.send(wires[1], b"three\n");
-    reactor.settle_down();
-    for wire in &wires[2..] {
-        assert!(sim.text(*wire).ends_with("guest1: one\nguest1: two\nguest2: three\n"));
-        assert_eq!(sim.world().wires[*wire].writes - before[*wire], 1);
-    }
-    assert!(sim.text(wires[0]).ends_with("joined\nguest2: three\n"));
-}
-
-#[test]
-fn a_member_that_does_not_read_hears_the_rest_when_it_does() {
-    let (mut reactor, sim) = reactor("chat");
-    let (slow, talker) = (sim.connect(10), sim.connect(WIDE));
-    reactor.settle_down();
-    for n in 0..100_000 {
-        sim.send(talker, format!("line number {n}\n").as_bytes());
-        if n % 1000 == 0 {
-            reactor.settle_down();
-        }
-    }
-    reactor.settle_down();
-    sim.make_room(slow, WIDE / 2);
-    reactor.settle_down();
-    let heard = sim.text(slow);
-    assert!(heard.contains("* you missed "), "it fell off the log's tail and was told");
-    assert!(heard.ends_with("guest2: line number 99999\n"), "{}", &heard[heard.len() - 100..]);
-}
-
-#[test]
 fn a_drain_finishes_what_is_owed_and_does_not_wait_for_the_silent() {
     let (mut reactor, sim) = reactor("echo");
     let (silent, slow) = (sim.connect(WIDE), sim.connect(3));
@@ -378,25 +344,6 @@ fn lines_that_wait_for_room_are_not_dropped_by_the_pause_before_them() {
 }
 
 #[test]
-fn members_that_do_not_read_and_others_that_come_and_go_starve_nobody() {
-    let (mut reactor, sim) = reactor("chat");
-    let stalled: Vec<usize> = (0..limits::FEED_PER_TURN + 100).map(|_| sim.connect(0)).collect();
-    reactor.settle_down();
-    let listener = sim.connect(WIDE);
-    let mut guest = sim.connect(WIDE);
-    reactor.settle_down();
-    let before = sim.text(listener).len();
-    for _ in 0..40 {
-        sim.finish(guest);
-        guest = sim.connect(WIDE);
-        reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
-        reactor.turn().unwrap();
-    }
-    let lines = sim.text(listener).get(before..).unwrap().lines().count();
-    assert!(lines >= 60, "{lines} of 80 notices heard beside {} who do not read", stalled.len());
-}
-
-#[test]
 fn a_good_bye_outlives_input_that_no_event_has_told_of() {
     let (mut reactor, sim) = reactor("hello");
     let wire = sim.connect(WIDE);
@@ -410,34 +357,6 @@ fn a_good_bye_outlives_input_that_no_event_has_told_of() {
     reactor.wait(&sim, 2_001);
     let world = sim.world();
     assert!(world.wires[wire].closed && !world.wires[wire].destroyed);
-}
-
-#[test]
-fn a_burst_of_lines_reaches_all_who_read() {
-    let (mut reactor, sim) = reactor("chat");
-    let (talker, listener) = (sim.connect(WIDE), sim.connect(WIDE));
-    reactor.settle_down();
-    let lines: Vec<String> = (0..100_000).map(|n| format!("{n}\n")).collect();
-    sim.send(talker, lines.concat().as_bytes());
-    reactor.settle_down();
-    let heard = sim.text(listener);
-    assert!(!heard.contains("you missed"), "{} lines came", heard.lines().count());
-    assert_eq!(heard.lines().count(), 100_000);
-}
-
-#[test]
-fn commands_that_look_at_every_member_are_served_one_a_turn() {
-    let (mut reactor, sim) = reactor("chat");
-    let (talker, listener) = (sim.connect(WIDE), sim.connect(WIDE));
-    reactor.settle_down();
-    sim.send(talker, &[&b"/nick guest2\n".repeat(1000)[..], b"done\n"].concat());
-    reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
-    reactor.turn().unwrap();
-    let replies = sim.text(talker).lines().filter(|line| line.contains("is taken")).count();
-    assert!(replies <= 2, "{replies} in one turn");
-    reactor.settle_down();
-    assert_eq!(sim.text(talker).lines().filter(|line| line.contains("is taken")).count(), 1000);
-    assert!(sim.text(listener).ends_with("guest1: done\n"));
 }
 
 #[test]
