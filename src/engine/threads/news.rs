@@ -3,14 +3,18 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
 use crate::room::MemberId;
 use crate::shared::Shared;
+
+/// How often to look whether the other thread is through.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Debug)]
@@ -50,8 +54,21 @@ impl News {
     }
 
     /// The lock to hold while writing to the member's socket.
-    pub(super) fn turn(&self) -> &Mutex<()> {
-        &self.inner.turn
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.inner.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same; `None` if the member has not read what is being written for so long that it will not.
+    pub(super) fn turn_within(&self, wait: Duration) -> Option<MutexGuard<'_, ()>> {
+        let until = Instant::now() + wait;
+        loop {
+            match self.inner.turn.try_lock() {
+                Ok(turn) => return Some(turn),
+                Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
+                Err(TryLockError::WouldBlock) => thread::sleep(LOOK_AGAIN),
+            }
+        }
     }
 
     /// Says that the member is about to leave.

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -159,9 +159,17 @@ impl Worker {
 
     /// Writes everything that waits; `fresh` bytes of the buffer were read last.
     fn flush(&mut self, fresh: usize) {
-        let turn = self.news.as_ref().map(News::turn);
-        let turn = turn.as_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
-        if matches!(self.conn.life(), Life::Finishing(_)) {
+        let finishing = matches!(self.conn.life(), Life::Finishing(_));
+        let turn = match &self.news {
+            None => None,
+            Some(news) if !finishing => Some(news.turn()),
+            Some(news) => match news.turn_within(limits::FINISH_PROGRESS) {
+                Some(turn) => Some(turn),
+                // It has ended its side and reads nothing: both threads would wait for ever.
+                None => return self.conn.fail(Why::TimedOut),
+            },
+        };
+        if finishing {
             let _ = sockopt::set_socket_timeout(
                 &*self.stream,
                 sockopt::Timeout::Send,
