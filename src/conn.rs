@@ -145,7 +145,14 @@ impl Conn {
         }
         self.deadline = Time::NEVER;
         match self.life {
-            Life::Open => self.call(|session, cx| session.expired(cx), &[], env),
+            Life::Open => {
+                let held = self.state & State::HELD;
+                self.call(|session, cx| session.expired(cx), &[], env);
+                if self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty()) {
+                    // There may be room by now, but the session was not offered what waited for it.
+                    self.state |= held;
+                }
+            }
             Life::Finishing(_) => self.life = Life::Dead(Why::TimedOut),
             Life::Lingering(why) => self.life = Life::Dead(why),
             Life::Dead(_) => {}

@@ -116,11 +116,13 @@ enum Late {
     AfterCr,
 }
 
-/// The state of the rule for one connection: 12 bytes.
+/// The state of the rule for one connection: 16 bytes.
 #[derive(Debug)]
 pub struct Lines {
     /// Bytes of the waiting tail known to hold no line end.
     scanned: u32,
+    /// Bytes of the waiting input in which telnet was looked for; more lines than the first may wait.
+    searched: u32,
     mode: Mode,
     late: Late,
     telnet: bool,
@@ -133,6 +135,7 @@ impl Lines {
     pub fn new(telnet: Telnet) -> Self {
         Self {
             scanned: 0,
+            searched: 0,
             mode: Mode::Undecided,
             late: Late::No,
             telnet: telnet == Telnet::Always,
@@ -152,6 +155,7 @@ impl Lines {
             Ok(last) => {
                 self.mode = Mode::Line;
                 self.scanned = 0;
+                self.searched = self.searched.saturating_sub(u32::try_from(last + 1).unwrap_or(u32::MAX));
                 self.message(input.take(last + 1), out)
             }
             // The last byte may be a CR that belongs to the end.
@@ -167,7 +171,7 @@ impl Lines {
     /// or because the protocol knows that it is complete. `None` when there is none.
     pub fn take_tail<'a>(&mut self, input: &mut Input<'a>, out: &mut Out) -> Option<Message<'a>> {
         let tail = input.take_all();
-        self.scanned = 0;
+        (self.scanned, self.searched) = (0, 0);
         let (text, late) = match tail.split_last() {
             Some((b'\r', text)) => (text, Late::AfterCr),
             _ => (tail, Late::LineEnd),
@@ -202,8 +206,9 @@ impl Lines {
     fn notice_telnet(&mut self, rest: &[u8]) {
         if !self.telnet {
             // A negotiation is three bytes, two of which may have been seen before.
-            let unseen = (self.scanned as usize).saturating_sub(2);
+            let unseen = (self.searched as usize).saturating_sub(2);
             self.telnet = telnet::negotiates(rest.get(unseen..).unwrap_or_default());
+            self.searched = u32::try_from(rest.len()).unwrap_or(0);
         }
         if self.telnet && self.scanned > 0 {
             // What was scanned before telnet showed itself may end inside a sequence.

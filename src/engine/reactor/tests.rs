@@ -373,6 +373,23 @@ fn a_refusal_does_not_land_inside_a_line_of_the_room() {
     assert!(sim.text(slow).starts_with("* guest2 joined\nerror: "), "{}", sim.text(slow));
 }
 
+#[test]
+fn lines_that_wait_for_their_turn_are_not_forgotten_when_a_deadline_passes() {
+    let (mut reactor, sim) = reactor("modify");
+    let wire = sim.connect(WIDE);
+    reactor.settle_down();
+    sim.send(wire, b"a");
+    reactor.settle_down();
+    sim.send(wire, &b"b\n".repeat(30_000));
+    for _ in 0..10 {
+        sim.world().now += 10;
+        reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+        reactor.turn().unwrap();
+    }
+    reactor.settle_down();
+    assert_eq!(sim.text(wire).lines().count(), 30_000);
+}
+
 /// What a peer does next.
 #[derive(Debug, Clone)]
 enum Step {
