@@ -44,6 +44,8 @@ pub struct Out {
     head: usize,
     /// Empty while everything queued is plain bytes, which is nearly always.
     segments: VecDeque<Segment>,
+    /// What was owed when the progress of the reader was last looked at.
+    mark: u64,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,28 @@ impl Out {
         self.passed.len() + self.bytes.len() - self.head
     }
 
+    /// Bytes waiting in memory and in files.
+    pub fn owed(&self) -> u64 {
+        let files = self.segments.iter().map(|segment| match segment {
+            Segment::File(range) => range.len,
+            Segment::Bytes(_) => 0,
+        });
+        self.len() as u64 + files.sum::<u64>()
+    }
+
+    /// Remembers what is owed, for [`Out::has_progressed`].
+    pub fn mark(&mut self) {
+        self.mark = self.owed();
+    }
+
+    /// Whether the reader has taken `least` bytes, or all there were, since this or [`Out::mark`] was
+    /// last called.
+    pub fn has_progressed(&mut self, least: u64) -> bool {
+        let (before, now) = (self.mark, self.owed());
+        self.mark = now;
+        now == 0 || before.saturating_sub(now) >= least
+    }
+
     /// Whether a handler should stop and be called again when there is room: past the high mark, or
     /// a file waits (then pipelined replies keep their order and cost no memory).
     pub fn is_full(&self) -> bool {
@@ -191,6 +215,7 @@ impl Out {
         self.passed = 0..0;
         self.bytes.clear();
         self.head = 0;
+        self.mark = 0;
         self.segments.clear();
         if self.bytes.capacity() > limits::POOL_CAPACITY {
             self.bytes.shrink_to(limits::POOL_CAPACITY);
@@ -257,6 +282,22 @@ pub(crate) mod tests {
         assert_eq!(front(&out, &[]), b"next!");
         out.advance(5);
         assert!(out.is_empty() && !out.is_full());
+    }
+
+    #[test]
+    fn progress_is_what_a_reader_has_taken() {
+        let mut out = Out::default();
+        out.push(b"head");
+        out.push_file(file(0, 100));
+        out.mark();
+        assert_eq!(out.owed(), 104);
+        assert!(!out.has_progressed(1));
+        out.advance(4);
+        assert!(out.has_progressed(4) && !out.has_progressed(1));
+        out.advance(99);
+        assert!(!out.has_progressed(100));
+        out.advance(1);
+        assert!(out.has_progressed(100));
     }
 
     #[test]

@@ -50,6 +50,8 @@ struct Tools<N> {
     buffer: Box<[u8]>,
     /// The clock, read once a turn.
     now: Time,
+    /// Nobody else has anything to do in this turn, so that whoever has may do more of it at once.
+    alone: bool,
     draining: bool,
 }
 
@@ -96,7 +98,7 @@ impl<N: Net> Reactor<N> {
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         Self {
-            tools: Tools { net, shared, pool: Pool::default(), buffer, now, draining: false },
+            tools: Tools { net, shared, pool: Pool::default(), buffer, now, alone: false, draining: false },
             services,
             doors: Doors::new(capacity),
             datagrams: Vec::new(),
@@ -132,6 +134,7 @@ impl<N: Net> Reactor<N> {
         self.tools.now = self.tools.net.now();
         let mut ready = std::mem::take(&mut self.ready);
         let mut runnable = std::mem::take(&mut self.runnable);
+        self.tools.alone = ready.len() + runnable.len() <= 1 && !self.hungry;
         for event in ready.drain(..) {
             self.dispatch(event)?;
         }
@@ -144,6 +147,7 @@ impl<N: Net> Reactor<N> {
         self.open_doors();
         self.hungry = self.feed_rooms();
         self.reap();
+        self.tools.shared.end_turn();
         debug_assert_eq!(self.check_invariants(), Ok(()));
         Ok(())
     }
@@ -255,6 +259,7 @@ impl<N: Net> Reactor<N> {
             self.dead.extend(u32::try_from(key));
         }
         self.reap();
+        self.tools.shared.end_turn();
     }
 
     fn slot(&mut self, id: ConnId) -> Option<&mut Slot<N::Stream>> {

@@ -235,7 +235,7 @@ impl<S> Slot<S> {
 
     /// Writes what waits, until the socket takes no more or a file has had its share of the turn.
     fn flush<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, read_buffer: &[u8]) {
-        let mut share = limits::FILE_PER_TURN;
+        let mut share = if tools.alone { limits::FILE_PER_TURN_ALONE } else { limits::FILE_PER_TURN };
         while self.is(Marks::WRITABLE) && share > 0 {
             let Some(out) = self.conn.out() else { break };
             let (sent, wanted) = match out.front(read_buffer) {

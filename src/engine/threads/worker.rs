@@ -229,6 +229,7 @@ impl Worker {
             id: self.id,
         };
         call(&mut self.conn, &mut env);
+        self.hall.shared.end_turn();
         if self.conn.member().is_some() || self.news.is_some() {
             News::spread(&self.hall.shared);
         }
