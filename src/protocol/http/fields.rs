@@ -1,5 +1,7 @@
-//! The fields of a request that decide where it ends and what becomes of its connection.
+//! The fields of a request: those that decide where it ends and what becomes of its connection, and
+//! those that say which reply its sender would like.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use super::refusal::{Refusal, Status};
@@ -15,10 +17,83 @@ pub(super) struct Fields<'a> {
     expect: Option<&'a [u8]>,
     close: bool,
     keep_alive: bool,
+    /// What decides nothing about the connection.
+    pub(super) conditions: Conditions<'a>,
+}
+
+/// What the sender of a request would like, and what it says of itself.
+#[derive(Debug, Default)]
+pub(super) struct Conditions<'a> {
+    pub(super) if_match: List<'a>,
+    pub(super) if_none_match: List<'a>,
+    pub(super) if_modified_since: Single<'a>,
+    pub(super) if_unmodified_since: Single<'a>,
+    pub(super) if_range: List<'a>,
+    pub(super) range: Single<'a>,
+    pub(super) accept: List<'a>,
+    pub(super) accept_encoding: List<'a>,
+    pub(super) referer: Single<'a>,
+    pub(super) user_agent: Single<'a>,
+}
+
+/// A field whose value is a list: several such fields are one with commas in between.
+pub(super) type List<'a> = Option<Cow<'a, [u8]>>;
+
+/// A field that may come once; one that comes more often means nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Single<'a> {
+    #[default]
+    Absent,
+    Once(&'a [u8]),
+    Often,
+}
+
+impl<'a> Single<'a> {
+    /// The value, if there is one that means something.
+    pub(super) fn get(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Once(value) => Some(value),
+            Self::Absent | Self::Often => None,
+        }
+    }
+
+    fn add(&mut self, value: &'a [u8]) {
+        *self = if *self == Self::Absent { Self::Once(value) } else { Self::Often };
+    }
+}
+
+impl<'a> Conditions<'a> {
+    fn add(&mut self, name: &str, value: &'a [u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            5 if is("range") => self.range.add(value),
+            6 if is("accept") => join(&mut self.accept, value),
+            7 if is("referer") => self.referer.add(value),
+            8 if is("if-match") => join(&mut self.if_match, value),
+            8 if is("if-range") => join(&mut self.if_range, value),
+            10 if is("user-agent") => self.user_agent.add(value),
+            13 if is("if-none-match") => join(&mut self.if_none_match, value),
+            15 if is("accept-encoding") => join(&mut self.accept_encoding, value),
+            17 if is("if-modified-since") => self.if_modified_since.add(value),
+            19 if is("if-unmodified-since") => self.if_unmodified_since.add(value),
+            _ => {}
+        }
+    }
+}
+
+fn join<'a>(list: &mut List<'a>, value: &'a [u8]) {
+    match list {
+        None => *list = Some(Cow::Borrowed(value)),
+        Some(list) => {
+            let list = list.to_mut();
+            list.extend_from_slice(b", ");
+            list.extend_from_slice(value);
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
-    /// Takes note of a field; most are ignored.
+    /// Takes note of a field; those that do not matter here are ignored.
     ///
     /// # Errors
     /// 400 for a field that came twice or makes no sense.
@@ -34,6 +109,8 @@ impl<'a> Fields<'a> {
         } else {
             if name.eq_ignore_ascii_case("connection") {
                 self.connection(value);
+            } else {
+                self.conditions.add(name, value);
             }
             Ok(())
         }

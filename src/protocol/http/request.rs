@@ -1,8 +1,8 @@
 //! A request's head, taken apart (RFC 9112, sections 2 to 6, and RFC 9110, sections 7 to 10).
 
-use httparse::{EMPTY_HEADER, Status as Parsed, parse_headers};
+use httparse::{EMPTY_HEADER, Header, Status as Parsed, parse_headers};
 
-use super::fields::Fields;
+use super::fields::{Conditions, Fields};
 use super::head::target_too_long;
 use super::refusal::{Refusal, Status};
 use super::target::Target;
@@ -10,6 +10,9 @@ use crate::limits;
 
 /// Most fields of a request.
 const MAX_FIELDS: usize = 100;
+
+/// Fields of nearly all requests: room for more is made when it is needed.
+const FEW_FIELDS: usize = 16;
 
 /// What the methods of RFC 9110, section 9, are to this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +39,10 @@ impl Method {
 }
 
 /// A request line, of HTTP/1 whatever its minor version.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct RequestLine<'a> {
+    /// All of it, without its line end.
+    pub(super) text: &'a [u8],
     pub(super) method: Method,
     pub(super) target: &'a [u8],
     /// 0 for HTTP/1.0, 1 for all that came later.
@@ -68,7 +73,7 @@ impl<'a> RequestLine<'a> {
         if target.len() > limits::HTTP_TARGET {
             return Err(target_too_long());
         }
-        Ok(Self { method: Method::of(method), target, minor })
+        Ok(Self { text: line, method: Method::of(method), target, minor })
     }
 }
 
@@ -106,6 +111,8 @@ pub(super) struct Exchange {
     pub(super) minor: u8,
     /// The connection stays open for the next request.
     pub(super) keep: bool,
+    /// Pages of other origins may read the reply.
+    pub(super) cors: bool,
 }
 
 /// What is asked for.
@@ -119,21 +126,21 @@ pub(super) enum Wanted {
 
 /// A request whose framing is sound, so that the next one can be found behind it.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct Request<'a> {
+    pub(super) line: RequestLine<'a>,
     pub(super) exchange: Exchange,
     pub(super) framing: Framing,
     /// The peer waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
-    /// What to answer once the body is through.
-    pub(super) wanted: Result<Wanted, Refusal>,
+    pub(super) conditions: Conditions<'a>,
 }
 
-impl Request {
+impl<'a> Request<'a> {
     /// Takes a whole head apart; its first `line` bytes are the request line.
     ///
     /// # Errors
     /// Where the request ends is not certain, or it is not allowed: the connection must close.
-    pub(super) fn parse(head: &[u8], line: usize) -> Result<Self, Refusal> {
+    pub(super) fn parse(head: &'a [u8], line: usize) -> Result<Self, Refusal> {
         let (line, rest) = head.split_at_checked(line).unwrap_or_default();
         let typed = !line.ends_with(b"\r\n");
         let line = RequestLine::parse(line)?;
@@ -148,14 +155,44 @@ impl Request {
             head_only: line.method == Method::Head,
             minor: line.minor,
             keep: !typed && fields.keeps_alive(line.minor),
+            cors: false,
         };
-        Ok(Self { exchange, framing, expects_continue, wanted: wanted(&line) })
+        Ok(Self { line, exchange, framing, expects_continue, conditions: fields.conditions })
+    }
+
+    /// What to answer once the body is through.
+    ///
+    /// # Errors
+    /// What is wrong with it: the method, or the target.
+    pub(super) fn wanted(&self) -> Result<Wanted, Refusal> {
+        match (self.line.method, self.line.target) {
+            (Method::Unknown, _) => Err(Refusal::new(Status::NOT_IMPLEMENTED, "this method is unknown here")),
+            (Method::Known, _) => {
+                Err(Refusal::new(Status::METHOD_NOT_ALLOWED, "files can be read here, not changed"))
+            }
+            (Method::Options, b"*") => Ok(Wanted::Methods),
+            (Method::Options, target) => Target::parse(target).map(|_| Wanted::Methods),
+            (Method::Get | Method::Head, target) => Target::parse(target).map(Wanted::At),
+        }
     }
 }
 
 fn fields(bytes: &[u8]) -> Result<Fields<'_>, Refusal> {
-    let mut room = [EMPTY_HEADER; MAX_FIELDS];
-    let parsed = match parse_headers(bytes, &mut room) {
+    let mut few = [EMPTY_HEADER; FEW_FIELDS];
+    match parse_headers(bytes, &mut few) {
+        Err(httparse::Error::TooManyHeaders) => many_fields(bytes),
+        parsed => collect(parsed),
+    }
+}
+
+#[cold]
+fn many_fields(bytes: &[u8]) -> Result<Fields<'_>, Refusal> {
+    let mut many = [EMPTY_HEADER; MAX_FIELDS];
+    collect(parse_headers(bytes, &mut many))
+}
+
+fn collect<'a>(parsed: httparse::Result<(usize, &[Header<'a>])>) -> Result<Fields<'a>, Refusal> {
+    let parsed = match parsed {
         Ok(Parsed::Complete((_, parsed))) => parsed,
         Ok(Parsed::Partial) => return Err(Refusal::bad("the head of the request is incomplete")),
         Err(httparse::Error::TooManyHeaders) => {
@@ -172,16 +209,4 @@ fn fields(bytes: &[u8]) -> Result<Fields<'_>, Refusal> {
         fields.add(field.name, field.value)?;
     }
     Ok(fields)
-}
-
-fn wanted(line: &RequestLine<'_>) -> Result<Wanted, Refusal> {
-    match (line.method, line.target) {
-        (Method::Unknown, _) => Err(Refusal::new(Status::NOT_IMPLEMENTED, "this method is unknown here")),
-        (Method::Known, _) => {
-            Err(Refusal::new(Status::METHOD_NOT_ALLOWED, "files can be read here, not changed"))
-        }
-        (Method::Options, b"*") => Ok(Wanted::Methods),
-        (Method::Options, target) => Target::parse(target).map(|_| Wanted::Methods),
-        (Method::Get | Method::Head, target) => Target::parse(target).map(Wanted::At),
-    }
 }

@@ -1,0 +1,128 @@
+//! The access log: a line for each request in the combined format, whatever its sender put into it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::options::Options;
+use super::reply::{DATE, Sent};
+use super::request::Request;
+use super::site::Site;
+use crate::journal::Journal;
+use crate::protocol::Cx;
+
+/// Longest value of a line, in bytes as it is written: the line stays below [`crate::limits::LOG_LINE`].
+const VALUE: usize = 1200;
+
+/// What a request says of itself.
+#[derive(Debug)]
+pub(super) struct Said<'a> {
+    line: Cow<'a, [u8]>,
+    referer: Option<Cow<'a, [u8]>>,
+    user_agent: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Said<'a> {
+    /// Of a sound request.
+    pub(super) fn by(request: &Request<'a>) -> Self {
+        Self {
+            line: Cow::Borrowed(request.line.text),
+            referer: request.conditions.referer.get().map(Cow::Borrowed),
+            user_agent: request.conditions.user_agent.get().map(Cow::Borrowed),
+        }
+    }
+
+    /// Of what is no request, or only the beginning of one.
+    pub(super) fn by_broken(head: &'a [u8]) -> Self {
+        let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Self { line: Cow::Borrowed(line), referer: None, user_agent: None }
+    }
+
+    /// The same for later, when the request is gone.
+    pub(super) fn kept(self) -> Said<'static> {
+        let own = |value: Cow<'_, [u8]>| Cow::Owned(value.into_owned());
+        Said { line: own(self.line), referer: self.referer.map(own), user_agent: self.user_agent.map(own) }
+    }
+
+    /// Notes what was answered, if there is a log.
+    pub(super) fn note(&self, sent: Sent, options: &Options, cx: &Cx<'_>) {
+        if let Some((site, log)) = site_with_log(options) {
+            let date = site.date(cx.shared.wall_clock());
+            cx.shared.note(log, |text| self.write(text, &date, sent, cx));
+        }
+    }
+
+    fn write(&self, text: &mut Vec<u8>, date: &[u8; DATE], sent: Sent, cx: &Cx<'_>) {
+        let host = cx.peer.ip().map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+        text.extend_from_slice(host.as_bytes());
+        text.extend_from_slice(b" - - [");
+        push_date(text, date);
+        text.extend_from_slice(b"] ");
+        push_quoted(text, Some(&self.line));
+        text.extend_from_slice(format!(" {} {} ", sent.status, sent.bytes).as_bytes());
+        push_quoted(text, self.referer.as_deref());
+        text.push(b' ');
+        push_quoted(text, self.user_agent.as_deref());
+    }
+}
+
+/// Whether anything is noted at all.
+pub(super) fn is_on(options: &Options) -> bool {
+    site_with_log(options).is_some()
+}
+
+fn site_with_log(options: &Options) -> Option<(&Site, &Arc<Journal>)> {
+    let site = options.site().ok()?;
+    Some((site, site.log()?))
+}
+
+/// `21/Nov/2026:01:07:09 +0000` from `Sat, 21 Nov 2026 01:07:09 GMT`.
+fn push_date(text: &mut Vec<u8>, date: &[u8; DATE]) {
+    let part = |from: usize, to: usize| date.get(from..to).unwrap_or_default();
+    for piece in [part(5, 7), b"/", part(8, 11), b"/", part(12, 16), b":", part(17, 25), b" +0000"] {
+        text.extend_from_slice(piece);
+    }
+}
+
+/// A value between quotation marks, `-` for none. What is not printable ASCII, a quotation mark or a
+/// backslash is written as `\xhh`, so that no line, no field and no terminal can be forged.
+fn push_quoted(text: &mut Vec<u8>, value: Option<&[u8]>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    text.push(b'"');
+    let start = text.len();
+    for byte in value.unwrap_or(b"-") {
+        if text.len() - start >= VALUE {
+            text.extend_from_slice(b"...");
+            break;
+        }
+        if matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\') {
+            text.push(*byte);
+        } else {
+            let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or_default();
+            text.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    text.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+
+    #[test]
+    fn dates_and_values_are_as_log_readers_want_them() {
+        let mut text = Vec::new();
+        push_date(&mut text, b"Sat, 21 Nov 2026 01:07:09 GMT\r\n");
+        assert_eq!(text, b"21/Nov/2026:01:07:09 +0000");
+        let mut text = Vec::new();
+        push_quoted(&mut text, Some(b"a \"b\\\n\x1b[2J\xff~"));
+        assert_eq!(text, br#""a \x22b\x5c\x0a\x1b[2J\xff~""#);
+        let mut text = Vec::new();
+        push_quoted(&mut text, None);
+        assert_eq!(text, b"\"-\"");
+        let mut text = Vec::new();
+        push_quoted(&mut text, Some(&vec![0; 100_000]));
+        assert!(text.len() * 3 + 200 < limits::LOG_LINE);
+    }
+}
