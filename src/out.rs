@@ -172,6 +172,11 @@ impl Out {
         }
     }
 
+    /// Whether the bytes at the front are followed by a file.
+    pub fn is_file_next(&self) -> bool {
+        matches!(self.segments.get(1), Some(Segment::File(_)))
+    }
+
     /// The first `n` bytes of the front have been sent.
     pub fn advance(&mut self, n: u64) {
         if let (true, Some(Segment::File(range))) = (self.passed.is_empty(), self.segments.front_mut()) {
@@ -273,6 +278,7 @@ pub(crate) mod tests {
         out.push_file(file(0, 0));
         out.push(b"!");
         assert!(out.is_full(), "a file counts as full");
+        assert!(out.is_file_next());
         assert_eq!(front(&out, &[]), b"head");
         out.advance(4);
         assert_eq!(front(&out, &[]), b"file 10+5");

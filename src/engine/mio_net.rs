@@ -98,8 +98,8 @@ impl Net for MioNet {
         rustix::io::read(stream, buffer)
     }
 
-    fn write(&mut self, stream: &OwnedFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-        sockets::write(stream.as_fd(), slices)
+    fn write(&mut self, stream: &OwnedFd, slices: &[IoSlice<'_>], more: bool) -> Result<usize, Errno> {
+        sockets::write(stream.as_fd(), slices, more)
     }
 
     fn send_file(&mut self, stream: &OwnedFd, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {

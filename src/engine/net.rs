@@ -85,8 +85,9 @@ pub trait Net {
     /// Reads; 0 is the end.
     fn read(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Errno>;
 
-    /// Writes the slices one after the other.
-    fn write(&mut self, stream: &Self::Stream, slices: &[IoSlice<'_>]) -> Result<usize, Errno>;
+    /// Writes the slices one after the other. `more` says that a file follows at once: its first bytes can
+    /// share a packet with these.
+    fn write(&mut self, stream: &Self::Stream, slices: &[IoSlice<'_>], more: bool) -> Result<usize, Errno>;
 
     /// Sends part of a file; 0 means that the file is shorter than that.
     fn send_file(

@@ -23,10 +23,14 @@ pub(super) fn accept(listener: BorrowedFd<'_>, flags: SocketFlags) -> Result<(Ow
     Ok((stream, address.map_or(Peer::Unix, Peer::from)))
 }
 
-/// Writes one or more slices.
-pub(super) fn write(stream: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+/// Writes one or more slices. With `more`, what is written waits for the file that follows it, so that
+/// both go into one packet.
+pub(super) fn write(stream: BorrowedFd<'_>, slices: &[IoSlice<'_>], more: bool) -> Result<usize, Errno> {
     match slices {
+        #[cfg(target_os = "linux")]
+        [only] if more => rustix::net::send(stream, only, rustix::net::SendFlags::MORE),
         [only] => rustix::io::write(stream, only),
+        // Several slices are never followed by a file.
         several => rustix::io::writev(stream, several),
     }
 }

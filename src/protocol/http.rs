@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use self::access::Said;
 use self::body::Body;
-use self::head::Search;
+use self::head::{Found, Search};
 use self::listing::Listing;
 use self::refusal::{Refusal, Status};
 use self::request::{Exchange, Framing, Request};
@@ -184,24 +184,23 @@ impl State {
     /// Looks for a request; says what to return if there is none.
     fn next(&mut self, cx: &mut Cx<'_>) -> Option<Flow> {
         // An empty line before a request is left over from clients that say too much (RFC 9112, 2.2).
-        while !self.has_begun && cx.input.rest().starts_with(b"\r\n") {
+        while !self.has_begun && matches!(cx.input.rest(), [b'\r', b'\n', ..]) {
             cx.input.take(2);
         }
         let rest = cx.input.rest();
-        if rest.is_empty() || rest == b"\r" {
+        if matches!(rest, [] | [b'\r']) {
             return Some(self.ending.map_or(Flow::Continue, Flow::Finish));
         }
         match self.search.advance(rest) {
             Err(refusal) => Some(self.refuse(&refusal, rest, cx)),
             Ok(None) => Some(self.incomplete(cx)),
-            Ok(Some(length)) => {
-                let line = self.search.request_line();
+            Ok(Some(Found { length, line, parsed })) => {
                 self.search = Search::default();
                 self.has_begun = false;
                 let head = cx.input.take(length);
-                match Request::parse(head, line) {
+                match Request::parse(head, line, parsed) {
                     Err(refusal) => Some(self.refuse(&refusal, head, cx)),
-                    Ok(request) => self.begin((head, line), request, cx),
+                    Ok(mut request) => self.begin((head, line), &mut request, cx),
                 }
             }
         }
@@ -225,18 +224,18 @@ impl State {
     fn begin(
         &mut self,
         (head, line): (&[u8], usize),
-        mut request: Request<'_>,
+        request: &mut Request<'_>,
         cx: &mut Cx<'_>,
     ) -> Option<Flow> {
         request.exchange.cors = self.options.cors;
         if request.framing == Framing::Length(0) {
-            return self.answer(&request, cx);
+            return self.answer(head, request, cx);
         }
         if request.expects_continue {
             // Whoever is told no may leave the body out: where the next request begins is not certain.
             if request.wanted().is_err() {
                 request.exchange.keep = false;
-                return self.answer(&request, cx);
+                return self.answer(head, request, cx);
             }
             cx.out.push(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
@@ -260,23 +259,26 @@ impl State {
                 self.work = Some(work);
                 Some(self.ending.map_or(Flow::Continue, Flow::Finish))
             }
-            Ok(true) => match Request::parse(&waiting.head, waiting.line) {
-                Ok(request) => self.answer(&Request { exchange: waiting.exchange, ..request }, cx),
+            Ok(true) => match Request::parse(&waiting.head, waiting.line, None) {
+                Ok(mut request) => {
+                    request.exchange = waiting.exchange;
+                    self.answer(&waiting.head, &request, cx)
+                }
                 Err(refusal) => Some(self.refuse_body(&refusal, waiting, Why::BadInput, cx)),
             },
         }
     }
 
-    fn answer(&mut self, request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
+    fn answer(&mut self, head: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
         match serve(&self.options, request, cx) {
             Served::Answered { keep, sent } => {
                 if access::is_on(&self.options) {
-                    Said::by(request).note(sent, &self.options, cx);
+                    Said::by(head).note(sent, &self.options, cx);
                 }
                 self.answered(keep, cx)
             }
             Served::Listing(listing) => {
-                let said = access::is_on(&self.options).then(|| Said::by(request).kept());
+                let said = access::is_on(&self.options).then(|| Said::by(head).kept());
                 self.reply(cx);
                 self.work = Some(Box::new(Work::Listing(listing, said)));
                 Some(Flow::Yield)
@@ -352,7 +354,7 @@ impl State {
         let exchange = Exchange { head_only, minor: 1, keep: false, cors: self.options.cors };
         let sent = reply::refuse(refusal, exchange, cx);
         if access::is_on(&self.options) {
-            Said::by_broken(head).note(sent, &self.options, cx);
+            Said::by(head).note(sent, &self.options, cx);
         }
         Flow::Finish(Why::BadInput)
     }
@@ -361,7 +363,7 @@ impl State {
     fn refuse_body(&self, refusal: &Refusal, waiting: &Waiting, why: Why, cx: &mut Cx<'_>) -> Flow {
         let sent = reply::refuse(refusal, Exchange { keep: false, ..waiting.exchange }, cx);
         if access::is_on(&self.options) {
-            Said::by_broken(&waiting.head).note(sent, &self.options, cx);
+            Said::by(&waiting.head).note(sent, &self.options, cx);
         }
         Flow::Finish(why)
     }

@@ -157,7 +157,7 @@ impl<S> Slot<S> {
         let (net, stream) = (&mut tools.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
         let fed = tools.shared.rooms().feed(member, |bytes| {
-            let taken = match net.write(stream, &[std::io::IoSlice::new(bytes)]) {
+            let taken = match net.write(stream, &[std::io::IoSlice::new(bytes)], false) {
                 Ok(n) => n,
                 Err(Errno::AGAIN | Errno::INTR) => 0,
                 Err(_) => {
@@ -243,7 +243,7 @@ impl<S> Slot<S> {
                 Front::Bytes(slices, n) => {
                     let slices = slices.get(..n).unwrap_or_default();
                     let wanted = slices.iter().map(|slice| slice.len()).sum();
-                    (tools.net.write(&self.stream, slices), wanted)
+                    (tools.net.write(&self.stream, slices, out.is_file_next()), wanted)
                 }
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(share);

@@ -161,7 +161,8 @@ impl Worker {
             let sent = match out.front(fresh) {
                 Front::Empty => break,
                 Front::Bytes(slices, n) => {
-                    sockets::write(self.stream.as_fd(), slices.get(..n).unwrap_or_default())
+                    let slices = slices.get(..n).unwrap_or_default();
+                    sockets::write(self.stream.as_fd(), slices, out.is_file_next())
                 }
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(limits::FILE_PER_TURN);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::options::Options;
 use super::reply::{DATE, Sent};
-use super::request::Request;
 use super::site::Site;
 use crate::journal::Journal;
 use crate::protocol::Cx;
@@ -22,20 +21,22 @@ pub(super) struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// Of a sound request.
-    pub(super) fn by(request: &Request<'a>) -> Self {
-        Self {
-            line: Cow::Borrowed(request.line.text),
-            referer: request.conditions.referer.get().map(Cow::Borrowed),
-            user_agent: request.conditions.user_agent.get().map(Cow::Borrowed),
+    /// By the head of a request, or by what came of it.
+    pub(super) fn by(head: &'a [u8]) -> Self {
+        let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let line = Cow::Borrowed(lines.next().unwrap_or_default());
+        let mut said = Self { line, referer: None, user_agent: None };
+        for field in lines {
+            let Some(colon) = field.iter().position(|b| *b == b':') else { continue };
+            let (name, value) = field.split_at_checked(colon).unwrap_or_default();
+            let value = || Some(Cow::Borrowed(value.get(1..)?.trim_ascii()));
+            if name.eq_ignore_ascii_case(b"referer") {
+                said.referer = value();
+            } else if name.eq_ignore_ascii_case(b"user-agent") {
+                said.user_agent = value();
+            }
         }
-    }
-
-    /// Of what is no request, or only the beginning of one.
-    pub(super) fn by_broken(head: &'a [u8]) -> Self {
-        let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        Self { line: Cow::Borrowed(line), referer: None, user_agent: None }
+        said
     }
 
     /// The same for later, when the request is gone.

@@ -18,7 +18,7 @@ use crate::protocol::Cx;
 /// Answers a GET or HEAD with a form of a file (RFC 9110, sections 13.2.2 and 14.2).
 pub(super) fn file(form: &Form, request: &Request<'_>, site: &Site, cx: &mut Cx<'_>) -> Sent {
     let exchange = request.exchange;
-    match evaluate(&request.conditions, form.validators()) {
+    match evaluate(request.conditions(), form.validators()) {
         Verdict::Failed => {
             let text = "the file is not in the state that the request wants";
             reply::text(Status::PRECONDITION_FAILED, text, "", exchange, cx)
@@ -28,7 +28,7 @@ pub(super) fn file(form: &Form, request: &Request<'_>, site: &Site, cx: &mut Cx<
             Head { extra: &form.telling, ..head }.write(exchange, cx)
         }
         Verdict::Whole => whole(form, exchange, site, cx),
-        Verdict::Ranged => match request.conditions.range.get() {
+        Verdict::Ranged => match request.conditions().range.get() {
             // HEAD has no ranges (section 14.2).
             Some(field) if !exchange.head_only => ranged(form, field, exchange, site, cx),
             _ => whole(form, exchange, site, cx),
@@ -38,16 +38,19 @@ pub(super) fn file(form: &Form, request: &Request<'_>, site: &Site, cx: &mut Cx<
 
 /// All of it. This is what nearly every reply is, so nothing is formatted here.
 fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_>) -> Sent {
-    let date = site.date(cx.shared.wall_clock());
-    cx.out.push(b"HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: ");
-    cx.out.push(&date);
+    let bytes = if exchange.head_only { 0 } else { form.size() };
+    cx.out.push(&site.today(cx.shared.wall_clock()));
+    if exchange == (Exchange { head_only: false, minor: 1, keep: true, cors: false }) {
+        cx.out.push(&form.rest);
+        push_file(form, 0..form.size(), cx);
+        return Sent { status: Status::OK.0, bytes };
+    }
     cx.out.push(form.fields.as_bytes());
     reply::end(exchange, cx);
-    if exchange.head_only {
-        return Sent { status: Status::OK.0, bytes: 0 };
+    if !exchange.head_only {
+        push(form, 0..form.size(), cx);
     }
-    push(form, 0..form.size(), cx);
-    Sent { status: Status::OK.0, bytes: form.size() }
+    Sent { status: Status::OK.0, bytes }
 }
 
 /// All of it, as the page for what is not found.
@@ -132,14 +135,17 @@ fn accept_ranges(form: &Form) -> &str {
 
 /// Queues bytes of a file: a copy, or a range of it that the engine sends.
 fn push(form: &Form, range: Range<u64>, cx: &mut Cx<'_>) {
-    match &form.content {
-        Content::Bytes(bytes) => {
-            let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-            cx.out.push(bytes.get(at(range.start)..at(range.end)).unwrap_or_default());
-        }
-        Content::File(file) => {
-            let len = range.end - range.start;
-            cx.out.push_file(FileRange { file: Arc::clone(file), offset: range.start, len });
-        }
+    if let Content::Bytes(bytes) = &form.content {
+        let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        cx.out.push(bytes.get(at(range.start)..at(range.end)).unwrap_or_default());
+    }
+    push_file(form, range, cx);
+}
+
+/// The same for what is not in memory.
+fn push_file(form: &Form, range: Range<u64>, cx: &mut Cx<'_>) {
+    if let Content::File(file) = &form.content {
+        let len = range.end - range.start;
+        cx.out.push_file(FileRange { file: Arc::clone(file), offset: range.start, len });
     }
 }

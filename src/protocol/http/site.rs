@@ -18,13 +18,16 @@ use crate::protocol::Cx;
 /// The name of the page for what is not found; no path has a NUL.
 const NOT_FOUND_KEY: &[u8] = b"\0not found";
 
+/// How most replies begin; the date, at its end, is that of another day.
+const START: &[u8; 75] = b"HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Site {
     root: Root,
     cache: Mutex<Cache>,
-    /// The date of the second in which the last reply was sent.
-    today: Mutex<(u64, [u8; DATE])>,
+    /// The second in which the last reply was sent, and how replies of that second begin.
+    today: Mutex<(u64, [u8; START.len()])>,
     log: OnceLock<Arc<Journal>>,
 }
 
@@ -37,7 +40,7 @@ impl Site {
         Ok(Self {
             root: Root::open(&options.root, options.follow_symlinks)?,
             cache: Mutex::default(),
-            today: Mutex::new((u64::MAX, [b' '; DATE])),
+            today: Mutex::new((u64::MAX, *START)),
             log: OnceLock::new(),
         })
     }
@@ -142,14 +145,25 @@ impl Site {
         }
     }
 
-    /// The date, as `Date` has it: made once a second.
-    pub(super) fn date(&self, now: SystemTime) -> [u8; DATE] {
+    /// How a reply with a file begins, its date included: made once a second.
+    pub(super) fn today(&self, now: SystemTime) -> [u8; START.len()] {
         let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         if today.0 != second {
-            *today = (second, reply::date_bytes(now));
+            let date = reply::date_bytes(now);
+            let place = today.1.iter_mut().skip(START.len() - DATE);
+            place.zip(date).for_each(|(to, from)| *to = from);
+            today.0 = second;
         }
         today.1
+    }
+
+    /// The date, as `Date` has it, with its line end.
+    pub(super) fn date(&self, now: SystemTime) -> [u8; DATE] {
+        let mut date = [b' '; DATE];
+        let today = self.today(now);
+        date.iter_mut().zip(today.iter().skip(START.len() - DATE)).for_each(|(to, from)| *to = *from);
+        date
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {

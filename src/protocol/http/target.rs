@@ -119,7 +119,7 @@ impl Target {
 /// What names a target in the cache, its decoded path without the first slash, if that can be seen
 /// without decoding it. For a path with empty names or dot segments it is a key that no file has.
 pub(super) fn plain_key(target: &[u8]) -> Option<&[u8]> {
-    let path = target.strip_prefix(b"/")?;
+    let [b'/', path @ ..] = target else { return None };
     let end = path.iter().position(|b| matches!(b, b'?' | b'%' | b'#')).unwrap_or(path.len());
     let is_plain = match path.get(end..) {
         Some([b'?', query @ ..]) => !query.contains(&b'#'),

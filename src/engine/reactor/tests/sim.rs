@@ -192,7 +192,7 @@ impl Net for Sim {
         Ok(n)
     }
 
-    fn write(&mut self, stream: &Stream, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    fn write(&mut self, stream: &Stream, slices: &[IoSlice<'_>], _more: bool) -> Result<usize, Errno> {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         let mut world = self.world();
         let it = &mut world.wires[stream.wire];
@@ -210,7 +210,7 @@ impl Net for Sim {
     fn send_file(&mut self, stream: &Stream, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {
         let mut bytes = vec![0; len];
         let n = file.read_at(&mut bytes, offset).unwrap();
-        if n == 0 { Ok(0) } else { self.write(stream, &[IoSlice::new(&bytes[..n])]) }
+        if n == 0 { Ok(0) } else { self.write(stream, &[IoSlice::new(&bytes[..n])], false) }
     }
 
     fn shutdown_write(&mut self, stream: &Stream) -> Result<(), Errno> {
