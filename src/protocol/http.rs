@@ -12,8 +12,9 @@ use self::body::Body;
 use self::head::{Found, Search};
 use self::listing::Listing;
 use self::refusal::{Refusal, Status};
+use self::reply::Sent;
 use self::request::{Exchange, Framing, Request};
-use self::serve::{Served, serve};
+use self::serve::{Served, again, serve};
 use super::{Cx, Flow, Handler, Protocol, Why};
 use crate::limits;
 
@@ -32,6 +33,7 @@ mod order;
 mod page;
 mod ranges;
 mod refusal;
+mod repeat;
 mod reply;
 mod request;
 mod resource;
@@ -191,6 +193,13 @@ impl State {
         if matches!(rest, [] | [b'\r']) {
             return Some(self.ending.map_or(Flow::Continue, Flow::Finish));
         }
+        if !self.has_begun
+            && let Some((length, sent)) = again(&self.options, rest, cx)
+        {
+            let head = cx.input.take(length);
+            self.note(head, sent, cx);
+            return self.answered(true, cx);
+        }
         match self.search.advance(rest) {
             Err(refusal) => Some(self.refuse(&refusal, rest, cx)),
             Ok(None) => Some(self.incomplete(cx)),
@@ -270,11 +279,9 @@ impl State {
     }
 
     fn answer(&mut self, head: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
-        match serve(&self.options, request, cx) {
+        match serve(&self.options, head, request, cx) {
             Served::Answered { keep, sent } => {
-                if access::is_on(&self.options) {
-                    Said::by(head).note(sent, &self.options, cx);
-                }
+                self.note(head, sent, cx);
                 self.answered(keep, cx)
             }
             Served::Listing(listing) => {
@@ -283,6 +290,13 @@ impl State {
                 self.work = Some(Box::new(Work::Listing(listing, said)));
                 Some(Flow::Yield)
             }
+        }
+    }
+
+    /// Writes a line into the access log, if there is one.
+    fn note(&self, head: &[u8], sent: Sent, cx: &Cx<'_>) {
+        if access::is_on(&self.options) {
+            Said::by(head).note(sent, &self.options, cx);
         }
     }
 
@@ -353,18 +367,14 @@ impl State {
         let head_only = head.starts_with(b"HEAD ");
         let exchange = Exchange { head_only, minor: 1, keep: false, cors: self.options.cors };
         let sent = reply::refuse(refusal, exchange, cx);
-        if access::is_on(&self.options) {
-            Said::by(head).note(sent, &self.options, cx);
-        }
+        self.note(head, sent, cx);
         Flow::Finish(Why::BadInput)
     }
 
     /// Refuses a request whose body is not as it should be, and closes.
     fn refuse_body(&self, refusal: &Refusal, waiting: &Waiting, why: Why, cx: &mut Cx<'_>) -> Flow {
         let sent = reply::refuse(refusal, Exchange { keep: false, ..waiting.exchange }, cx);
-        if access::is_on(&self.options) {
-            Said::by(&waiting.head).note(sent, &self.options, cx);
-        }
+        self.note(&waiting.head, sent, cx);
         Flow::Finish(why)
     }
 }

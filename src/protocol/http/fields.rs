@@ -72,6 +72,13 @@ impl Conditions<'_> {
         accept: None,
         accept_encoding: None,
     };
+
+    /// Whether they ask for nothing but a certain form of the content.
+    pub(super) fn are_preferences(&self) -> bool {
+        let lists = [&self.if_match, &self.if_none_match, &self.if_range];
+        let singles = [self.if_modified_since, self.if_unmodified_since, self.range];
+        lists.iter().all(|list| list.is_none()) && singles.iter().all(|field| *field == Single::Absent)
+    }
 }
 
 fn join<'a>(list: &mut List<'a>, value: &'a [u8]) {

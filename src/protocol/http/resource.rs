@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use cap_std::fs::Metadata;
@@ -18,6 +19,7 @@ use super::reply::date;
 use super::root::{Found, Root};
 use super::validators::Stamp;
 use crate::limits;
+use crate::time::Time;
 
 /// A file in all the forms in which it lies on the disk.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) struct Resource {
     path: PathBuf,
     plain: Form,
     coded: Vec<(Coding, Form)>,
+    /// When an open file was last seen to be what it was, in milliseconds.
+    intact_at: AtomicU64,
     /// One of the forms could change without a trace: it must be read again before it is trusted long.
     pub(super) is_young: bool,
 }
@@ -89,7 +93,8 @@ impl Resource {
             coded.push((coding, about.form(file, stamp, Some(coding))?));
         }
         let is_young = plain.is_young(now) || coded.iter().any(|(_, form)| form.is_young(now));
-        Ok(Self { path: path.to_path_buf(), plain, coded, is_young })
+        let intact_at = AtomicU64::new(u64::MAX);
+        Ok(Self { path: path.to_path_buf(), plain, coded, intact_at, is_young })
     }
 
     /// The form that a client prefers who accepts these codings.
@@ -124,6 +129,19 @@ impl Resource {
             })
     }
 
+    /// Whether the content of a form is still what it was: that of an open file is looked at once in a
+    /// millisecond, so that no reply promises what was cut off meanwhile.
+    pub(super) fn is_intact(&self, form: &Form, now: Time) -> bool {
+        if matches!(form.content, Content::Bytes(_))
+            || self.intact_at.load(Ordering::Relaxed) == now.as_millis()
+        {
+            return true;
+        }
+        let is_intact = self.forms().all(Form::is_intact);
+        self.intact_at.store(if is_intact { now.as_millis() } else { u64::MAX }, Ordering::Relaxed);
+        is_intact
+    }
+
     /// Open files.
     pub(super) fn files(&self) -> usize {
         self.forms().filter(|form| matches!(form.content, Content::File(_))).count()
@@ -155,7 +173,7 @@ impl Form {
     }
 
     /// Whether the open file is still what it was; content in memory always is.
-    pub(super) fn is_intact(&self) -> bool {
+    fn is_intact(&self) -> bool {
         match &self.content {
             Content::Bytes(_) => true,
             Content::File(file) => {

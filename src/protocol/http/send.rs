@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::conditions::{Verdict, evaluate};
 use super::ranges::{self, Wanted};
 use super::refusal::Status;
+use super::repeat::USUAL;
 use super::reply::{self, Head, Length, Sent};
 use super::request::{Exchange, Request};
 use super::resource::{Content, Form};
@@ -37,10 +38,10 @@ pub(super) fn file(form: &Form, request: &Request<'_>, site: &Site, cx: &mut Cx<
 }
 
 /// All of it. This is what nearly every reply is, so nothing is formatted here.
-fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_>) -> Sent {
+pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_>) -> Sent {
     let bytes = if exchange.head_only { 0 } else { form.size() };
     cx.out.push(&site.today(cx.shared.wall_clock()));
-    if exchange == (Exchange { head_only: false, minor: 1, keep: true, cors: false }) {
+    if exchange == USUAL {
         cx.out.push(&form.rest);
         push_file(form, 0..form.size(), cx);
         return Sent { status: Status::OK.0, bytes };

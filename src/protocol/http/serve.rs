@@ -9,6 +9,7 @@ use super::conditions::{Validators, Verdict, evaluate};
 use super::listing::{Listing, Order};
 use super::options::Options;
 use super::refusal::{NOT_A_FILE, Refusal, Status};
+use super::repeat::USUAL;
 use super::reply::{self, Sent};
 use super::request::{Method, Request, Wanted};
 use super::root::Found;
@@ -27,9 +28,9 @@ pub(super) enum Served {
 }
 
 /// Answers a request, or begins to.
-pub(super) fn serve(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'_>) -> Served {
+pub(super) fn serve(options: &Arc<Options>, head: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Served {
     let mut exchange = request.exchange;
-    let sent = match answer(options, request, cx) {
+    let sent = match answer(options, head, request, cx) {
         Ok(Answer::Done(sent)) => sent,
         Ok(Answer::Listing(listing)) => return Served::Listing(listing),
         Err(refusal) => {
@@ -50,12 +51,18 @@ enum Answer {
     Listing(Box<Listing>),
 }
 
-fn answer(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'_>) -> Result<Answer, Refusal> {
+fn answer(
+    options: &Arc<Options>,
+    head: &[u8],
+    request: &Request<'_>,
+    cx: &mut Cx<'_>,
+) -> Result<Answer, Refusal> {
     let site = options.site()?;
     if matches!(request.line.method, Method::Get | Method::Head)
         && let Some(key) = plain_key(request.line.target)
         && let Some(sent) = from_cache(site, key, request, cx)
     {
+        site.remember(head, key, request);
         return Ok(Answer::Done(sent));
     }
     match request.wanted()? {
@@ -64,12 +71,21 @@ fn answer(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'_>) -> Res
     }
 }
 
+/// Answers a request that came before byte by byte, if one stands at the start of `bytes` and its file
+/// is in the cache; says how long it is as well.
+pub(super) fn again(options: &Options, bytes: &[u8], cx: &mut Cx<'_>) -> Option<(usize, Sent)> {
+    let site = options.site().ok()?;
+    let (length, resource, accepts) = site.repeated(bytes, cx)?;
+    let form = resource.form(accepts.as_deref());
+    resource.is_intact(form, cx.now).then(|| (length, send::whole(form, USUAL, site, cx)))
+}
+
 /// Answers without opening anything, if the cache has what is wanted. What is in it may be served: it
 /// was looked at before it got there.
 fn from_cache(site: &Site, key: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
     let resource = site.cached(key, cx)?;
     let form = resource.form(request.conditions().accept_encoding.as_deref());
-    if !form.is_intact() {
+    if !resource.is_intact(form, cx.now) {
         site.forget(key);
         return None;
     }

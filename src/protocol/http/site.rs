@@ -9,7 +9,9 @@ use rustix::io::Errno;
 
 use super::cache::{Cache, Hit};
 use super::options::Options;
+use super::repeat::Repeats;
 use super::reply::{self, DATE};
+use super::request::Request;
 use super::resource::Resource;
 use super::root::{Found, Root};
 use crate::journal::Journal;
@@ -17,6 +19,9 @@ use crate::protocol::Cx;
 
 /// The name of the page for what is not found; no path has a NUL.
 const NOT_FOUND_KEY: &[u8] = b"\0not found";
+
+/// A request that came again: its length, its file, and the codings it accepts.
+type Repeated = (usize, Arc<Resource>, Option<Box<[u8]>>);
 
 /// How most replies begin; the date, at its end, is that of another day.
 const START: &[u8; 75] = b"HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
@@ -26,6 +31,7 @@ const START: &[u8; 75] = b"HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: Thu, 
 pub(super) struct Site {
     root: Root,
     cache: Mutex<Cache>,
+    repeats: Mutex<Repeats>,
     /// The second in which the last reply was sent, and how replies of that second begin.
     today: Mutex<(u64, [u8; START.len()])>,
     log: OnceLock<Arc<Journal>>,
@@ -40,6 +46,7 @@ impl Site {
         Ok(Self {
             root: Root::open(&options.root, options.follow_symlinks)?,
             cache: Mutex::default(),
+            repeats: Mutex::default(),
             today: Mutex::new((u64::MAX, *START)),
             log: OnceLock::new(),
         })
@@ -76,6 +83,20 @@ impl Site {
             return None;
         }
         Some(resource)
+    }
+
+    /// The file of a request that came before byte by byte and stands at the start of `bytes`: the length
+    /// of the request, the file if the cache has it, and the codings accepted.
+    pub(super) fn repeated(&self, bytes: &[u8], cx: &Cx<'_>) -> Option<Repeated> {
+        let repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = repeats.find(bytes)?;
+        let resource = self.cached(head.key(), cx)?;
+        Some((head.len(), resource, head.accepts().map(Into::into)))
+    }
+
+    /// Remembers the head of a request that the cache has just answered under this key.
+    pub(super) fn remember(&self, head: &[u8], key: &[u8], request: &Request<'_>) {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner).remember(head, key, request);
     }
 
     /// Forgets what turned out to be outdated.
@@ -122,7 +143,7 @@ impl Site {
     /// There is to be one, and it cannot be read.
     pub(super) fn not_found_page(&self, options: &Options, cx: &Cx<'_>) -> io::Result<Option<Arc<Resource>>> {
         let Some(path) = &options.not_found else { return Ok(None) };
-        if let Some(resource) = self.cached(NOT_FOUND_KEY, cx).filter(|it| it.plain().is_intact()) {
+        if let Some(resource) = self.cached(NOT_FOUND_KEY, cx).filter(|it| it.is_intact(it.plain(), cx.now)) {
             return Ok(Some(resource));
         }
         match self.find(path)? {
