@@ -1,6 +1,7 @@
 //! The access log: a line for each request in the combined format, whatever its sender put into it.
 
 use std::borrow::Cow;
+use std::io::Write;
 use std::sync::Arc;
 
 use super::options::Options;
@@ -54,13 +55,16 @@ impl<'a> Said<'a> {
     }
 
     fn write(&self, text: &mut Vec<u8>, date: &[u8; DATE], sent: Sent, cx: &Cx<'_>) {
-        let host = cx.peer.ip().map_or_else(|| "-".to_owned(), |ip| ip.to_string());
-        text.extend_from_slice(host.as_bytes());
+        // Writing to a vector cannot fail.
+        let _ = match cx.peer.ip() {
+            Some(ip) => write!(text, "{ip}"),
+            None => text.write_all(b"-"),
+        };
         text.extend_from_slice(b" - - [");
         push_date(text, date);
         text.extend_from_slice(b"] ");
         push_quoted(text, Some(&self.line));
-        text.extend_from_slice(format!(" {} {} ", sent.status, sent.bytes).as_bytes());
+        let _ = write!(text, " {} {} ", sent.status, sent.bytes);
         push_quoted(text, self.referer.as_deref());
         text.push(b' ');
         push_quoted(text, self.user_agent.as_deref());
@@ -89,14 +93,21 @@ fn push_date(text: &mut Vec<u8>, date: &[u8; DATE]) {
 /// backslash is written as `\xhh`, so that no line, no field and no terminal can be forged.
 fn push_quoted(text: &mut Vec<u8>, value: Option<&[u8]>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let is_plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
     text.push(b'"');
+    let mut value = value.unwrap_or(b"-");
+    if value.len() < VALUE && value.iter().all(is_plain) {
+        // Nearly every value: it is copied at once.
+        text.extend_from_slice(value);
+        value = &[];
+    }
     let start = text.len();
-    for byte in value.unwrap_or(b"-") {
+    for byte in value {
         if text.len() - start >= VALUE {
             text.extend_from_slice(b"...");
             break;
         }
-        if matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\') {
+        if is_plain(byte) {
             text.push(*byte);
         } else {
             let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or_default();
