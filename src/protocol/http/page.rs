@@ -168,6 +168,18 @@ impl Row {
     }
 }
 
+impl Row {
+    /// `2026-11-21`.
+    fn day(&self) -> &str {
+        self.modified.get(..10).unwrap_or_default()
+    }
+
+    /// `01:07`; a phone has no room for it.
+    fn clock(&self) -> &str {
+        self.modified.get(11..).unwrap_or_default()
+    }
+}
+
 /// A name as it can be shown: neither control characters nor such as turn or hide text.
 fn shown(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
