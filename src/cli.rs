@@ -107,8 +107,49 @@ pub struct ServeArgs {
 
     /// The directory that http serves; the current one unless set
     /// [e.g. --root ~/site]
-    #[arg(long, env = "SWITCHBOARD_ROOT", value_name = "DIR", hide_env = true, help_heading = "What")]
+    #[arg(long, env = "SWITCHBOARD_ROOT", value_name = "DIR", hide_env = true, help_heading = "Files")]
     pub root: Option<PathBuf>,
+
+    /// The file that stands for its directory; none if empty [default: index.html]
+    /// [e.g. --index home.html]
+    #[arg(long, env = "SWITCHBOARD_INDEX", value_name = "NAME", hide_env = true, help_heading = "Files")]
+    pub index: Option<String>,
+
+    /// Do not list directories that have no index file
+    #[arg(long, env = "SWITCHBOARD_NO_LISTING", hide_env = true, help_heading = "Files")]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub no_listing: bool,
+
+    /// Serve files whose names begin with a dot
+    #[arg(long, env = "SWITCHBOARD_HIDDEN", hide_env = true, help_heading = "Files")]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub hidden: bool,
+
+    /// Answer with this file of the root where there is none [e.g. --not-found 404.html]
+    #[arg(long, env = "SWITCHBOARD_NOT_FOUND", value_name = "FILE", hide_env = true)]
+    #[arg(help_heading = "Files")]
+    pub not_found: Option<PathBuf>,
+
+    /// Let pages of other origins read the files
+    #[arg(long, env = "SWITCHBOARD_CORS", hide_env = true, help_heading = "Files")]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub cors: bool,
+
+    /// The Cache-Control field of files [e.g. --cache-control max-age=60]
+    #[arg(long, env = "SWITCHBOARD_CACHE_CONTROL", value_name = "VALUE", hide_env = true)]
+    #[arg(help_heading = "Files")]
+    pub cache_control: Option<String>,
+
+    /// Follow symbolic links that lead out of the root
+    #[arg(long, env = "SWITCHBOARD_FOLLOW_SYMLINKS", hide_env = true, help_heading = "Files")]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub follow_symlinks: bool,
+
+    /// Write a line for every request of http to a file, - for stdout
+    /// [e.g. --access-log access.log]
+    #[arg(long, env = "SWITCHBOARD_ACCESS_LOG", value_name = "FILE|-", hide_env = true)]
+    #[arg(help_heading = "Files")]
+    pub access_log: Option<PathBuf>,
 
     /// Read settings from a TOML file [e.g. --config switchboard.toml]
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE", hide_env = true, help_heading = "How")]

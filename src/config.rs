@@ -22,6 +22,7 @@ mod file;
 mod places;
 #[cfg(test)]
 mod tests;
+mod web;
 
 use file::ConfigFile;
 

@@ -47,6 +47,7 @@ pub mod engine;
 pub mod escape;
 pub mod framing;
 pub mod input;
+pub mod journal;
 pub mod limits;
 pub mod logging;
 pub mod out;

@@ -21,6 +21,17 @@ pub const HTTP_TARGET: usize = 8 * 1024;
 pub const HTTP_BODY: u64 = 1024 * 1024;
 /// Files up to this size are read and sent from memory; longer ones are sent by the kernel.
 pub const HTTP_SMALL_FILE: usize = 8 * 1024;
+/// What `http` keeps in memory of files that were asked for lately.
+pub const HTTP_CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// How many files that may be.
+pub const HTTP_CACHE_ENTRIES: usize = 4096;
+/// Descriptors of longer files that it keeps open; they are given up when descriptors run out.
+pub const HTTP_CACHE_FILES: usize = 32;
+/// How long what is kept of a file is trusted without looking at the disk: an edit shows on the next
+/// request that a person can make, and a file costs a `stat` a second however often it is asked for.
+pub const HTTP_CACHE_TRUST: Duration = Duration::from_secs(1);
+/// What a reader must take of a reply between two deadlines.
+pub const HTTP_PROGRESS: u64 = 1024;
 /// Entries of a directory looked at in a turn: each costs about 2 us.
 pub const LISTING_PER_TURN: usize = 512;
 /// Entries that a listing shows at the most; it says so when there are more.
@@ -30,6 +41,8 @@ pub const LISTING_ENTRIES: usize = 100_000;
 pub const READ_PER_TURN: usize = 256 * 1024;
 /// What one connection may send from a file in a turn while others wait.
 pub const FILE_PER_TURN: usize = 256 * 1024;
+/// The same while nobody else has anything to do.
+pub const FILE_PER_TURN_ALONE: usize = 2 * 1024 * 1024;
 /// Connections taken from one listener in a turn.
 pub const ACCEPT_PER_TURN: usize = 256;
 /// Datagrams read from one socket in a turn.
@@ -72,10 +85,15 @@ pub const UDP_MIN_SOURCE_PORT: u16 = 1024;
 /// Largest payload of a datagram over IPv4.
 pub const DATAGRAM: usize = 65_507;
 
+/// Lines of a journal are written at the end of a turn, or as soon as there are so many bytes of them.
+pub const JOURNAL: usize = 1024 * 1024;
 /// Longest line of the log; a pipe takes one of this length whole or not at all.
 pub const LOG_LINE: usize = 4096;
 
 const _: () = assert!(READ_BUFFER <= READ_PER_TURN);
+const _: () = assert!(FILE_PER_TURN <= FILE_PER_TURN_ALONE);
+const _: () = assert!((HTTP_CACHE_FILES as u64) < SPARE_DESCRIPTORS);
+const _: () = assert!(HTTP_SMALL_FILE < HTTP_CACHE_BYTES / 4);
 const _: () = assert!(DATAGRAM <= READ_BUFFER);
 const _: () = assert!(MAX_LINE + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(HTTP_HEAD + READ_BUFFER <= PENDING_INPUT);

@@ -48,6 +48,8 @@ pub struct Out {
     waiting: usize,
     /// Ranges of files waiting.
     files: usize,
+    /// What was owed when the progress of the reader was last looked at.
+    mark: u64,
 }
 
 #[derive(Debug)]
@@ -140,6 +142,28 @@ impl Out {
         self.waiting
     }
 
+    /// Bytes waiting in memory and in files.
+    pub fn owed(&self) -> u64 {
+        let files = self.segments.iter().map(|segment| match segment {
+            Segment::File(range) => range.len,
+            Segment::Bytes(_) => 0,
+        });
+        self.len() as u64 + files.sum::<u64>()
+    }
+
+    /// Remembers what is owed, for [`Out::has_progressed`].
+    pub fn mark(&mut self) {
+        self.mark = self.owed();
+    }
+
+    /// Whether the reader has taken `least` bytes, or all there were, since this or [`Out::mark`] was
+    /// last called.
+    pub fn has_progressed(&mut self, least: u64) -> bool {
+        let (before, now) = (self.mark, self.owed());
+        self.mark = now;
+        now == 0 || before.saturating_sub(now) >= least
+    }
+
     /// Whether a handler should stop and be called again when there is room: past the high mark, or
     /// a file waits (then pipelined replies keep their order and cost no memory).
     #[inline]
@@ -162,6 +186,11 @@ impl Out {
             Some(Segment::File(_)) => &[],
         };
         if passed.is_empty() { Front::Bytes(bytes, &[]) } else { Front::Bytes(passed, bytes) }
+    }
+
+    /// Whether the bytes at the front are followed by a file.
+    pub fn is_file_next(&self) -> bool {
+        self.files > 0 && matches!(self.segments.get(1), Some(Segment::File(_)))
     }
 
     /// The first `n` bytes of the front have been sent.
@@ -219,6 +248,7 @@ impl Out {
         self.passed = 0..0;
         self.bytes.clear();
         self.head = 0;
+        self.mark = 0;
         self.segments.clear();
         (self.waiting, self.files) = (0, 0);
     }
@@ -279,6 +309,7 @@ pub(crate) mod tests {
         out.push_file(file(0, 0));
         out.push(b"!");
         assert!(out.is_full(), "a file counts as full");
+        assert!(out.is_file_next());
         assert_eq!(front(&out, &[]), b"head");
         out.advance(4);
         assert_eq!(front(&out, &[]), b"file 10+5");
@@ -288,6 +319,22 @@ pub(crate) mod tests {
         assert_eq!(front(&out, &[]), b"next!");
         out.advance(5);
         assert!(out.is_empty() && !out.is_full());
+    }
+
+    #[test]
+    fn progress_is_what_a_reader_has_taken() {
+        let mut out = Out::default();
+        out.push(b"head");
+        out.push_file(file(0, 100));
+        out.mark();
+        assert_eq!(out.owed(), 104);
+        assert!(!out.has_progressed(1));
+        out.advance(4);
+        assert!(out.has_progressed(4) && !out.has_progressed(1));
+        out.advance(99);
+        assert!(!out.has_progressed(100));
+        out.advance(1);
+        assert!(out.has_progressed(100));
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! What all connections share: the clock on the wall, the rooms, the people's terminal.
+//! What all connections share: the clock on the wall, the rooms, the people's terminal, the journals.
 
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 use jiff::tz::TimeZone;
 
+use crate::journal::Journal;
 use crate::room::Rooms;
 use crate::show::Show;
 
@@ -20,6 +22,9 @@ pub struct Shared {
     pub(crate) news: Condvar,
     show: Show,
     web_address: OnceLock<String>,
+    /// Journals that got lines in this turn.
+    journals: Mutex<Vec<Arc<Journal>>>,
+    has_lines: AtomicBool,
 }
 
 impl Shared {
@@ -37,6 +42,8 @@ impl Shared {
             news: Condvar::new(),
             show,
             web_address: OnceLock::new(),
+            journals: Mutex::default(),
+            has_lines: AtomicBool::new(false),
         }
     }
 
@@ -62,6 +69,28 @@ impl Shared {
     /// Shows people what a peer sent: a heading and the bytes, either may be empty.
     pub fn show(&self, heading: &str, bytes: &[u8]) {
         self.show.show(heading, bytes);
+    }
+
+    /// Adds a line to a journal; it is written when the turn ends.
+    pub fn note(&self, journal: &Arc<Journal>, write: impl FnOnce(&mut Vec<u8>)) {
+        if journal.add(write) {
+            self.journals().push(Arc::clone(journal));
+            self.has_lines.store(true, Ordering::Release);
+        }
+    }
+
+    /// Writes what was noted: an engine calls this at the end of every turn.
+    pub fn end_turn(&self) {
+        // A plain load, so that it costs nothing where nothing is noted.
+        if self.has_lines.load(Ordering::Acquire) && self.has_lines.swap(false, Ordering::AcqRel) {
+            for journal in std::mem::take(&mut *self.journals()) {
+                journal.flush();
+            }
+        }
+    }
+
+    fn journals(&self) -> MutexGuard<'_, Vec<Arc<Journal>>> {
+        self.journals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the daemon's web page is: `127.0.0.1:8080`.

@@ -5,7 +5,7 @@ use toml::Value;
 use super::draft::{Draft, is_known_option};
 use super::file::{ConfigFile, Names, Setting};
 use super::places::{Common, hosts, loopback, places, strings};
-use super::{Error, Origin};
+use super::{Error, Origin, web};
 use crate::bind::Place;
 use crate::cli::ServeArgs;
 use crate::protocol::TABLE;
@@ -64,28 +64,10 @@ fn drafts(args: &ServeArgs, file: &ConfigFile) -> Result<Vec<Draft>, Error> {
     }
     for draft in &mut drafts {
         if draft.row()?.name == "http" {
-            add_root(draft, args, file)?;
+            web::add(draft, args, file)?;
         }
     }
     Ok(drafts)
-}
-
-/// The file's `root` is weaker than what the file says of the service; `--root` is stronger than the
-/// file and weaker than `--set`.
-fn add_root(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Result<(), Error> {
-    if let Some(root) = &args.root {
-        let origin = args.origin("root");
-        let path = root.to_str().ok_or_else(|| Error::at(&origin, "the path is not UTF-8"))?;
-        let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
-        let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
-        draft
-            .settings
-            .insert(at, Setting { key: "root".to_owned(), value: path.into(), typed: None, origin });
-    }
-    if let Some(root) = &file.root {
-        draft.settings.insert(0, root.clone());
-    }
-    Ok(())
 }
 
 fn named<'a>(drafts: &'a mut Vec<Draft>, name: &str, origin: &Origin) -> Result<&'a mut Draft, Error> {

@@ -102,8 +102,8 @@ impl Net for MioNet {
         rustix::io::read(stream, buffer)
     }
 
-    fn write(&mut self, stream: &OwnedFd, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
-        sockets::write(stream.as_fd(), first, second)
+    fn write(&mut self, stream: &OwnedFd, first: &[u8], second: &[u8], more: bool) -> Result<usize, Errno> {
+        sockets::write(stream.as_fd(), first, second, more)
     }
 
     fn send_file(&mut self, stream: &OwnedFd, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {

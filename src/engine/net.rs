@@ -85,8 +85,15 @@ pub trait Net {
     /// Reads; 0 is the end.
     fn read(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Errno>;
 
-    /// Writes `first`, then `second`, which is often empty.
-    fn write(&mut self, stream: &Self::Stream, first: &[u8], second: &[u8]) -> Result<usize, Errno>;
+    /// Writes `first`, then `second`, which is often empty. `more` says that a file follows at once: its
+    /// first bytes can share a packet with these.
+    fn write(
+        &mut self,
+        stream: &Self::Stream,
+        first: &[u8],
+        second: &[u8],
+        more: bool,
+    ) -> Result<usize, Errno>;
 
     /// Sends part of a file; 0 means that the file is shorter than that.
     fn send_file(

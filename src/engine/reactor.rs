@@ -48,6 +48,8 @@ struct Tools<N> {
     pool: Pool,
     /// The clock, read once a turn.
     now: Time,
+    /// Nobody else has anything to do in this turn, so that whoever has may do more of it at once.
+    alone: bool,
     draining: bool,
 }
 
@@ -97,7 +99,7 @@ impl<N: Net> Reactor<N> {
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         Self {
-            tools: Tools { net, shared, pool: Pool::default(), now, draining: false },
+            tools: Tools { net, shared, pool: Pool::default(), now, alone: false, draining: false },
             buffer,
             services,
             doors: Doors::new(capacity),
@@ -135,6 +137,7 @@ impl<N: Net> Reactor<N> {
         self.tools.now = self.tools.net.now();
         let mut ready = std::mem::take(&mut self.ready);
         let mut runnable = std::mem::take(&mut self.runnable);
+        self.tools.alone = ready.len() + runnable.len() <= 1 && !self.hungry;
         for event in ready.drain(..) {
             self.dispatch(event)?;
         }
@@ -148,6 +151,7 @@ impl<N: Net> Reactor<N> {
         self.open_doors();
         self.hungry = self.feed_rooms();
         self.reap();
+        self.tools.shared.end_turn();
         debug_assert_eq!(self.check_invariants(), Ok(()));
         Ok(())
     }
@@ -281,6 +285,7 @@ impl<N: Net> Reactor<N> {
             self.dead.extend(u32::try_from(key));
         }
         self.reap();
+        self.tools.shared.end_turn();
     }
 
     /// Puts emptied vectors back, so that turns allocate nothing.

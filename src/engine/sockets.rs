@@ -12,6 +12,8 @@ use nix::sys::socket::{
 };
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt::set_tcp_cork;
 
 use super::net::Datagram;
 use crate::peer::Peer;
@@ -28,13 +30,22 @@ pub(super) fn has_unread(stream: impl AsFd) -> bool {
     rustix::io::ioctl_fionread(stream).is_ok_and(|n| n > 0)
 }
 
-/// Writes `first`, then `second` if there is any.
-pub(super) fn write(stream: BorrowedFd<'_>, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
+/// Writes `first`, then `second` if there is any. With `more`, what is written waits for the file that
+/// follows it, so that both go into one packet.
+pub(super) fn write(stream: BorrowedFd<'_>, first: &[u8], second: &[u8], more: bool) -> Result<usize, Errno> {
     if second.is_empty() {
+        #[cfg(target_os = "linux")]
+        if more {
+            return rustix::net::send(stream, first, rustix::net::SendFlags::MORE);
+        }
         return rustix::io::write(stream, first);
     }
     rustix::io::writev(stream, &[IoSlice::new(first), IoSlice::new(second)])
 }
+
+/// Pieces of files of this many bytes are worth two more system calls.
+#[cfg(target_os = "linux")]
+const CORKED: usize = 128 * 1024;
 
 /// Sends part of a file from the page cache, without a copy through this process.
 #[cfg(target_os = "linux")]
@@ -44,7 +55,14 @@ pub(super) fn send_file(
     mut offset: u64,
     len: usize,
 ) -> Result<usize, Errno> {
-    rustix::fs::sendfile(stream, file, Some(&mut offset), len)
+    // Corked, the kernel makes full packets of a long piece; without, it sends what each of its steps of
+    // 64 KiB gives. See docs/performance.md. Unix sockets have no cork, and need none.
+    let corked = len >= CORKED && set_tcp_cork(stream, true).is_ok();
+    let sent = rustix::fs::sendfile(stream, file, Some(&mut offset), len);
+    if corked {
+        let _ = set_tcp_cork(stream, false);
+    }
+    sent
 }
 
 /// Sends part of a file through a buffer.

@@ -185,7 +185,7 @@ impl<S> Slot<S> {
         let (net, stream) = (&mut tools.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
         let fed = tools.shared.rooms().feed(member, |bytes| {
-            let taken = match net.write(stream, bytes, &[]) {
+            let taken = match net.write(stream, bytes, &[], false) {
                 Ok(n) => n,
                 Err(Errno::AGAIN | Errno::INTR) => 0,
                 Err(_) => {
@@ -269,13 +269,14 @@ impl<S> Slot<S> {
     /// Writes what waits, until the socket takes no more or a file has had its share of the turn.
     /// `read_buffer` holds what was read last, if the output may refer to it.
     fn flush<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, read_buffer: &[u8]) {
-        let mut share = limits::FILE_PER_TURN;
+        let mut share = if tools.alone { limits::FILE_PER_TURN_ALONE } else { limits::FILE_PER_TURN };
         while share > 0 && self.is(Marks::WRITABLE) {
             let Some(out) = self.conn.out() else { break };
             let (sent, wanted) = match out.front(read_buffer) {
                 Front::Empty => break,
                 Front::Bytes(first, second) => {
-                    (tools.net.write(&self.stream, first, second), first.len() + second.len())
+                    let sent = tools.net.write(&self.stream, first, second, out.is_file_next());
+                    (sent, first.len() + second.len())
                 }
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(share);

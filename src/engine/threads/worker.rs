@@ -180,7 +180,9 @@ impl Worker {
         while let Some(out) = self.conn.out() {
             let sent = match out.front(fresh) {
                 Front::Empty => break,
-                Front::Bytes(first, second) => sockets::write(self.stream.as_fd(), first, second),
+                Front::Bytes(first, second) => {
+                    sockets::write(self.stream.as_fd(), first, second, out.is_file_next())
+                }
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(limits::FILE_PER_TURN);
                     let sent = sockets::send_file(self.stream.as_fd(), &range.file, range.offset, wanted);
@@ -247,6 +249,7 @@ impl Worker {
             id: self.id,
         };
         call(&mut self.conn, &mut env);
+        self.hall.shared.end_turn();
         if self.conn.member().is_some() || self.news.is_some() {
             News::spread(&self.hall.shared);
         }

@@ -1,9 +1,11 @@
-//! The fields of a request that decide where it ends and what becomes of its connection.
+//! The fields of a request: those that decide where it ends and what becomes of its connection, and
+//! those that say which reply its sender would like.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use super::refusal::{Refusal, Status};
-use super::request::Framing;
+use super::request::{Framing, table};
 use crate::limits;
 
 /// The fields that matter here, as they come. What could be read in two ways is refused.
@@ -15,27 +17,116 @@ pub(super) struct Fields<'a> {
     expect: Option<&'a [u8]>,
     close: bool,
     keep_alive: bool,
+    /// What decides nothing about the connection; most programs say nothing of that kind.
+    pub(super) conditions: Option<Box<Conditions<'a>>>,
+}
+
+/// What the sender of a request would like.
+#[derive(Debug, Default)]
+pub(super) struct Conditions<'a> {
+    pub(super) if_match: List<'a>,
+    pub(super) if_none_match: List<'a>,
+    pub(super) if_modified_since: Single<'a>,
+    pub(super) if_unmodified_since: Single<'a>,
+    pub(super) if_range: List<'a>,
+    pub(super) range: Single<'a>,
+    pub(super) accept: List<'a>,
+    pub(super) accept_encoding: List<'a>,
+}
+
+/// A field whose value is a list: several such fields are one with commas in between.
+pub(super) type List<'a> = Option<Cow<'a, [u8]>>;
+
+/// A field that may come once; one that comes more often means nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Single<'a> {
+    #[default]
+    Absent,
+    Once(&'a [u8]),
+    Often,
+}
+
+impl<'a> Single<'a> {
+    /// The value, if there is one that means something.
+    pub(super) fn get(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Once(value) => Some(value),
+            Self::Absent | Self::Often => None,
+        }
+    }
+
+    fn add(&mut self, value: &'a [u8]) {
+        *self = if *self == Self::Absent { Self::Once(value) } else { Self::Often };
+    }
+}
+
+impl Conditions<'_> {
+    /// Those of a request that has none.
+    pub(super) const NONE: Self = Self {
+        if_match: None,
+        if_none_match: None,
+        if_modified_since: Single::Absent,
+        if_unmodified_since: Single::Absent,
+        if_range: None,
+        range: Single::Absent,
+        accept: None,
+        accept_encoding: None,
+    };
+
+    /// Whether they ask for nothing but a certain form of the content.
+    pub(super) fn are_preferences(&self) -> bool {
+        let lists = [&self.if_match, &self.if_none_match, &self.if_range];
+        let singles = [self.if_modified_since, self.if_unmodified_since, self.range];
+        lists.iter().all(|list| list.is_none()) && singles.iter().all(|field| *field == Single::Absent)
+    }
+}
+
+fn join<'a>(list: &mut List<'a>, value: &'a [u8]) {
+    match list {
+        None => *list = Some(Cow::Borrowed(value)),
+        Some(list) => {
+            let list = list.to_mut();
+            list.extend_from_slice(b", ");
+            list.extend_from_slice(value);
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
-    /// Takes note of a field; most are ignored.
+    /// Takes note of a field; those that do not matter here are ignored.
     ///
     /// # Errors
     /// 400 for a field that came twice or makes no sense.
     pub(super) fn add(&mut self, name: &str, value: &'a [u8]) -> Result<(), Refusal> {
-        if name.eq_ignore_ascii_case("host") {
-            once(&mut self.host, value, "a request has one Host field")
-        } else if name.eq_ignore_ascii_case("content-length") {
-            once(&mut self.length, length(value)?, "a request has one Content-Length field")
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            once(&mut self.coding, value, "a request has one Transfer-Encoding field")
-        } else if name.eq_ignore_ascii_case("expect") {
-            once(&mut self.expect, value, "a request has one Expect field")
-        } else {
-            if name.eq_ignore_ascii_case("connection") {
-                self.connection(value);
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            4 if is("host") => return once(&mut self.host, value, "a request has one Host field"),
+            6 if is("expect") => return once(&mut self.expect, value, "a request has one Expect field"),
+            10 if is("connection") => self.connection(value),
+            14 if is("content-length") => {
+                return once(&mut self.length, length(value)?, "a request has one Content-Length field");
             }
-            Ok(())
+            17 if is("transfer-encoding") => {
+                return once(&mut self.coding, value, "a request has one Transfer-Encoding field");
+            }
+            _ => self.condition(name, value),
+        }
+        Ok(())
+    }
+
+    fn condition(&mut self, name: &str, value: &'a [u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        let all = &mut self.conditions;
+        match name.len() {
+            5 if is("range") => all.get_or_insert_default().range.add(value),
+            6 if is("accept") => join(&mut all.get_or_insert_default().accept, value),
+            8 if is("if-match") => join(&mut all.get_or_insert_default().if_match, value),
+            8 if is("if-range") => join(&mut all.get_or_insert_default().if_range, value),
+            13 if is("if-none-match") => join(&mut all.get_or_insert_default().if_none_match, value),
+            15 if is("accept-encoding") => join(&mut all.get_or_insert_default().accept_encoding, value),
+            17 if is("if-modified-since") => all.get_or_insert_default().if_modified_since.add(value),
+            19 if is("if-unmodified-since") => all.get_or_insert_default().if_unmodified_since.add(value),
+            _ => {}
         }
     }
 
@@ -133,19 +224,24 @@ fn chunked(value: &[u8]) -> Result<Framing, Refusal> {
 
 /// A host and perhaps a port (RFC 3986, section 3.2), without user information.
 pub(super) fn is_authority(value: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(value) else { return false };
-    if let Some(literal) = text.strip_prefix('[') {
-        let Some((address, port)) = literal.split_once(']') else { return false };
-        return address.parse::<Ipv6Addr>().is_ok() && is_port(port);
+    const HOST: [bool; 256] = table(b"-._~%!$&'()*+,;=");
+    if let [b'[', literal @ ..] = value {
+        let Some(end) = literal.iter().position(|b| *b == b']') else { return false };
+        let (address, port) = literal.split_at_checked(end).unwrap_or_default();
+        let address = std::str::from_utf8(address).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
+        return address.is_some() && is_port(port.get(1..).unwrap_or_default());
     }
-    let host = text.find(':').map_or(text, |colon| text.get(..colon).unwrap_or_default());
-    let port = text.get(host.len()..).unwrap_or_default();
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b);
-    !host.is_empty() && host.bytes().all(allowed) && is_port(port)
+    let allowed = |b: u8| HOST.get(usize::from(b)).copied().unwrap_or_default();
+    let host = value.iter().take_while(|b| allowed(**b)).count();
+    host > 0 && is_port(value.get(host..).unwrap_or_default())
 }
 
 /// Nothing, or a colon and a port; RFC 3986 lets the number be missing.
-fn is_port(text: &str) -> bool {
-    let Some(digits) = text.strip_prefix(':') else { return text.is_empty() };
-    digits.bytes().all(|b| b.is_ascii_digit()) && (digits.is_empty() || digits.parse::<u16>().is_ok())
+fn is_port(text: &[u8]) -> bool {
+    let [b':', digits @ ..] = text else { return text.is_empty() };
+    let number = digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
+        Some(number * 10 + digit).filter(|number| u16::try_from(*number).is_ok())
+    });
+    number.is_some()
 }

@@ -23,20 +23,35 @@ pub(super) struct Search {
     line: u16,
 }
 
+/// A head that is complete.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'a> {
+    /// Of all of it, in bytes.
+    pub(super) length: usize,
+    /// Of the request line and its line end.
+    pub(super) line: usize,
+    /// The request line, if it was looked at in this very call.
+    pub(super) parsed: Option<RequestLine<'a>>,
+}
+
 impl Search {
     /// Where the head that `bytes` begin with ends, if it does; `bytes` begin with those of the last
     /// call. The request line is checked as soon as it is complete.
     ///
     /// # Errors
     /// 400 for what cannot be a request, or whose line ends are mixed; 414 and 431 for what is too long.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+    pub(super) fn advance<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Found<'a>>, Refusal> {
         first_byte(bytes)?;
+        let mut parsed = None;
         let window = bytes.get(..limits::HTTP_HEAD).unwrap_or(bytes);
         let mut seen = usize::from(self.seen);
         while let Some(n) = window.get(seen..).and_then(|new| new.iter().position(|b| *b == b'\n')) {
             seen += n + 1;
-            if self.line_end(window.get(..seen).unwrap_or_default())? {
-                return Ok(Some(seen));
+            let so_far = window.get(..seen).unwrap_or_default();
+            if self.line == 0 {
+                parsed = Some(self.first_line(so_far)?);
+            } else if self.is_blank(so_far)? {
+                return Ok(Some(Found { length: seen, line: self.line.into(), parsed }));
             }
         }
         if self.line == 0 && bytes.len() > REQUEST_LINE {
@@ -50,24 +65,35 @@ impl Search {
         Ok(None)
     }
 
-    /// Length of the request line, with its line end.
-    pub(super) fn request_line(self) -> usize {
-        self.line.into()
+    /// Checks the request line, which may end in a bare line feed only where people type it:
+    /// `printf 'GET / HTTP/1.0\n\n' | nc`.
+    fn first_line<'a>(&mut self, bytes: &'a [u8]) -> Result<RequestLine<'a>, Refusal> {
+        if bytes.len() > REQUEST_LINE {
+            return Err(target_too_long());
+        }
+        let line = RequestLine::parse(bytes)?;
+        let typed = line.minor == 0 && matches!(line.method, Method::Get | Method::Head);
+        if !typed && !is_crlf(bytes) {
+            let text = "the request line ends in a line feed alone; every line must end in CR LF";
+            return Err(Refusal::bad(text));
+        }
+        self.line = as_u16(bytes.len());
+        Ok(line)
     }
 
-    /// Looks at the line that `bytes` end with; true if it is the blank one.
-    fn line_end(&mut self, bytes: &[u8]) -> Result<bool, Refusal> {
-        if self.line == 0 {
-            self.line = first_line(bytes)?;
-            return Ok(false);
-        }
+    /// Whether the line that `bytes` end with is the blank one.
+    fn is_blank(self, bytes: &[u8]) -> Result<bool, Refusal> {
         let first = bytes.get(..self.line.into()).unwrap_or_default();
-        match (first.ends_with(b"\r\n"), bytes.ends_with(b"\r\n")) {
-            (true, true) => Ok(bytes.ends_with(b"\n\r\n")),
-            (false, false) => Ok(bytes.ends_with(b"\n\n")),
+        match (is_crlf(first), is_crlf(bytes)) {
+            (true, true) => Ok(matches!(bytes, [.., b'\n', b'\r', b'\n'])),
+            (false, false) => Ok(matches!(bytes, [.., b'\n', b'\n'])),
             _ => Err(Refusal::bad("a line ends in a line feed alone; every line must end in CR LF")),
         }
     }
+}
+
+fn is_crlf(line: &[u8]) -> bool {
+    matches!(line, [.., b'\r', b'\n'])
 }
 
 /// The first byte tells requests from most of what else strangers send.
@@ -78,20 +104,6 @@ fn first_byte(bytes: &[u8]) -> Result<(), Refusal> {
         [first, ..] if is_token(&[*first]) => Ok(()),
         _ => Err(Refusal::bad("this is not an HTTP request")),
     }
-}
-
-/// Checks the request line and returns its length. It may end in a bare line feed only where people
-/// type it: `printf 'GET / HTTP/1.0\n\n' | nc`.
-fn first_line(bytes: &[u8]) -> Result<u16, Refusal> {
-    if bytes.len() > REQUEST_LINE {
-        return Err(target_too_long());
-    }
-    let line = RequestLine::parse(bytes)?;
-    let typed = line.minor == 0 && matches!(line.method, Method::Get | Method::Head);
-    if !typed && !bytes.ends_with(b"\r\n") {
-        return Err(Refusal::bad("the request line ends in a line feed alone; every line must end in CR LF"));
-    }
-    Ok(as_u16(bytes.len()))
 }
 
 /// Refuses a target longer than [`limits::HTTP_TARGET`].

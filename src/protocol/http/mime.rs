@@ -9,20 +9,61 @@ const UNKNOWN: &str = "application/octet-stream";
 /// Where the common tables are old, or mean something else than a programmer does.
 const OVERRIDES: &[(&str, &str)] = &[
     ("avif", "image/avif"),
+    ("br", "application/x-brotli"),
+    ("c", "text/plain"),
+    ("cfg", "text/plain"),
+    ("conf", "text/plain"),
+    ("cpp", "text/plain"),
+    ("geojson", "application/geo+json"),
+    ("go", "text/plain"),
+    ("h", "text/plain"),
+    ("ini", "text/plain"),
+    ("java", "text/plain"),
     ("js", "text/javascript"),
     ("jsonl", "application/jsonl"),
+    ("log", "text/plain"),
+    ("map", "application/json"),
     ("md", "text/markdown"),
     ("mjs", "text/javascript"),
     ("pcap", "application/vnd.tcpdump.pcap"),
     ("pcapng", "application/x-pcapng"),
+    ("py", "text/plain"),
+    ("rs", "text/plain"),
+    ("sh", "text/plain"),
     ("toml", "text/plain"),
     ("ts", "text/plain"),
     ("wasm", "application/wasm"),
+    ("webmanifest", "application/manifest+json"),
     ("webp", "image/webp"),
+    ("woff", "font/woff"),
     ("woff2", "font/woff2"),
     ("yaml", "text/plain"),
     ("yml", "text/plain"),
 ];
+
+/// Types whose content is compressed already: nobody compresses it again.
+const COMPRESSED: &[&str] = &[
+    "application/gzip",
+    "application/vnd.rar",
+    "application/x-7z-compressed",
+    "application/x-bzip2",
+    "application/x-xz",
+    "application/zip",
+    "application/zstd",
+    "audio/",
+    "font/woff",
+    "image/avif",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "video/",
+];
+
+/// Whether files of this type are never kept in a compressed form beside the file itself.
+pub(super) fn is_compressed(media_type: &str) -> bool {
+    COMPRESSED.iter().any(|start| media_type.starts_with(start))
+}
 
 /// The `Content-Type` of a file of this name; text is taken to be UTF-8.
 pub(super) fn content_type(name: &Path) -> Cow<'static, str> {
@@ -56,6 +97,15 @@ mod tests {
             ("a.svg", "image/svg+xml"),
             ("a.json", "application/json"),
             ("a.pcapng", "application/x-pcapng"),
+            ("a.jsonl", "application/jsonl"),
+            ("a.webp", "image/webp"),
+            ("a.woff2", "font/woff2"),
+            ("a.ttf", "font/ttf"),
+            ("a.ico", "image/vnd.microsoft.icon"),
+            ("a.mp4", "video/mp4"),
+            ("a.py", "text/plain; charset=utf-8"),
+            ("a.xml", "text/xml; charset=utf-8"),
+            ("a.csv", "text/csv; charset=utf-8"),
             ("a.pdf", "application/pdf"),
             ("Makefile", UNKNOWN),
             (".html", UNKNOWN),

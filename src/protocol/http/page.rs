@@ -6,21 +6,79 @@ use askama::Template;
 use jiff::Timestamp;
 use percent_encoding::percent_encode;
 
-use super::target::NAME;
+use super::listing::Entry;
+use super::order::{Column, Order};
+use super::target::{NAME, Target};
 use crate::escape::is_hidden;
+use crate::limits;
 
 /// The page up to its first row.
 #[derive(Debug, Template)]
 #[template(path = "listing.html", block = "top")]
 pub(super) struct Top {
-    path: String,
-    has_parent: bool,
+    title: String,
+    crumbs: Vec<Crumb>,
+    /// The directory itself; the root has no name.
+    here: String,
+    columns: Vec<Heading>,
+}
+
+/// A directory above this one.
+#[derive(Debug)]
+struct Crumb {
+    href: String,
+    name: String,
+}
+
+/// The heading of a column: a link that sorts by it, the other way if it is sorted by it already.
+#[derive(Debug)]
+struct Heading {
+    label: &'static str,
+    column: &'static str,
+    order: &'static str,
+    /// For `aria-sort`; empty if the page is sorted by another column.
+    sorted: &'static str,
 }
 
 impl Top {
-    /// The top of the page of the directory at `path`.
-    pub(super) fn new(path: &[u8], is_root: bool) -> Self {
-        Self { path: shown(path), has_parent: !is_root }
+    /// The top of the page of a directory.
+    pub(super) fn new(target: &Target, order: Order) -> Self {
+        let names: Vec<&[u8]> = target.names().collect();
+        let up = |levels: usize| "../".repeat(levels);
+        let (here, above) =
+            names.split_last().map_or((String::new(), &[][..]), |(last, above)| (shown(last), above));
+        let crumb = |(at, name): (usize, &&[u8])| Crumb { href: up(above.len() - at), name: shown(name) };
+        let mut crumbs = Vec::with_capacity(names.len());
+        if !names.is_empty() {
+            crumbs.push(Crumb { href: up(names.len()), name: "Home".to_owned() });
+        }
+        crumbs.extend(above.iter().enumerate().map(crumb));
+        let columns = [(Column::Name, "Name"), (Column::Size, "Size"), (Column::Time, "Modified")];
+        Self {
+            title: shown(&target.shown()),
+            crumbs,
+            here,
+            columns: columns.map(|(column, label)| Heading::new(column, label, order)).into(),
+        }
+    }
+
+    /// Where one level up is; none at the root.
+    fn parent(&self) -> bool {
+        !self.crumbs.is_empty()
+    }
+}
+
+impl Heading {
+    fn new(column: Column, label: &'static str, order: Order) -> Self {
+        let is_sorted = column == order.column;
+        let sorted = match (is_sorted, order.is_falling) {
+            (false, _) => "",
+            (true, false) => "ascending",
+            (true, true) => "descending",
+        };
+        // The largest and the latest are what people look for first.
+        let falls = if is_sorted { !order.is_falling } else { column != Column::Name };
+        Self { label, column: column.name(), order: if falls { "desc" } else { "asc" }, sorted }
     }
 }
 
@@ -35,8 +93,51 @@ pub(super) struct Rows {
 #[derive(Debug, Template)]
 #[template(path = "listing.html", block = "bottom")]
 pub(super) struct Bottom {
+    pub(super) sums: Summary,
+}
+
+/// What a directory has in all.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    pub(super) directories: usize,
+    pub(super) files: usize,
+    /// In all files.
+    pub(super) bytes: u64,
+    /// There are more entries than are shown.
+    pub(super) is_cut: bool,
+}
+
+impl Sums {
+    /// Counts an entry.
+    pub(super) fn add(&mut self, is_file: bool, size: u64) {
+        let count = if is_file { &mut self.files } else { &mut self.directories };
+        *count += 1;
+        self.bytes = self.bytes.saturating_add(size);
+    }
+}
+
+/// The same in words.
+#[derive(Debug)]
+pub(super) struct Summary {
+    text: String,
     /// How many entries are shown, if there are more.
-    pub(super) limit: Option<usize>,
+    limit: Option<usize>,
+}
+
+impl Summary {
+    /// `1 folder, 3 files, 1.5 MiB`.
+    pub(super) fn of(sums: &Sums) -> Self {
+        let count = |n: usize, word: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            n => Some(format!("{n} {word}s")),
+        };
+        let size = (sums.files > 0).then(|| human(sums.bytes));
+        let parts = [count(sums.directories, "folder"), count(sums.files, "file"), size];
+        let text = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let text = if text.is_empty() { "This folder is empty".to_owned() } else { text };
+        Self { text, limit: sums.is_cut.then_some(limits::LISTING_ENTRIES) }
+    }
 }
 
 /// A row: a file or a directory.
@@ -44,20 +145,38 @@ pub(super) struct Bottom {
 pub(super) struct Row {
     href: String,
     name: String,
+    is_file: bool,
     size: String,
     modified: String,
+    /// For machines.
+    datetime: String,
 }
 
 impl Row {
     /// A row for an entry of this name.
-    pub(super) fn new(name: &[u8], is_file: bool, size: u64, modified: Option<SystemTime>) -> Self {
+    pub(super) fn new(name: &[u8], is_file: bool, entry: Entry) -> Self {
         let slash = if is_file { "" } else { "/" };
+        let datetime = entry.modified.and_then(second).unwrap_or_default();
         Self {
             href: format!("{}{slash}", percent_encode(name, NAME)),
             name: format!("{}{slash}", shown(name)),
-            size: if is_file { human(size) } else { String::new() },
-            modified: modified.map(minute).unwrap_or_default(),
+            is_file,
+            size: if is_file { human(entry.size) } else { String::new() },
+            modified: datetime.get(..16).unwrap_or_default().replace('T', " "),
+            datetime,
         }
+    }
+}
+
+impl Row {
+    /// `2026-11-21`.
+    fn day(&self) -> &str {
+        self.modified.get(..10).unwrap_or_default()
+    }
+
+    /// `01:07`; a phone has no room for it.
+    fn clock(&self) -> &str {
+        self.modified.get(11..).unwrap_or_default()
     }
 }
 
@@ -67,11 +186,10 @@ fn shown(name: &[u8]) -> String {
     name.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// `2026-11-21 01:07`, UTC.
-fn minute(moment: SystemTime) -> String {
-    let seconds = moment.duration_since(UNIX_EPOCH).ok().and_then(|since| since.as_secs().try_into().ok());
-    let moment = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    moment.map(|moment| moment.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
+/// `2026-11-21T01:07:09Z`.
+pub(super) fn second(moment: SystemTime) -> Option<String> {
+    let seconds = moment.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok()?;
+    Some(Timestamp::from_second(seconds).ok()?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 /// `512 B`, `1.5 KiB`, `20.0 GiB`.
@@ -111,9 +229,30 @@ mod tests {
 
     #[test]
     fn links_cannot_leave_their_place() {
-        let row = Row::new(b"javascript:a?b#c%2f\xff\\ d", true, 1, Some(UNIX_EPOCH));
+        let entry = Entry { size: 1, modified: Some(UNIX_EPOCH) };
+        let row = Row::new(b"javascript:a?b#c%2f\xff\\ d", true, entry);
         assert_eq!(row.href, "javascript%3Aa%3Fb%23c%252f%FF%5C%20d");
         assert_eq!((row.size.as_str(), row.modified.as_str()), ("1 B", "1970-01-01 00:00"));
-        assert_eq!(Row::new("a\u{202e}b\n".as_bytes(), false, 1, None).name, "a\u{fffd}b\u{fffd}/");
+        assert_eq!(Row::new("a\u{202e}b\n".as_bytes(), false, entry).name, "a\u{fffd}b\u{fffd}/");
+    }
+
+    #[test]
+    fn crumbs_lead_up() {
+        let order = Order::of(None);
+        let top = Top::new(&Target::parse(b"/a/b%20b/c/").unwrap(), order);
+        let crumbs: Vec<_> =
+            top.crumbs.iter().map(|crumb| (crumb.href.as_str(), crumb.name.as_str())).collect();
+        assert_eq!(crumbs, [("../../../", "Home"), ("../../", "a"), ("../", "b b")]);
+        assert_eq!(top.here, "c");
+        assert!(Top::new(&Target::default(), order).crumbs.is_empty());
+    }
+
+    #[test]
+    fn sums_are_said_in_words() {
+        let text =
+            |directories, files, bytes| Summary::of(&Sums { directories, files, bytes, is_cut: false }).text;
+        assert_eq!(text(0, 0, 0), "This folder is empty");
+        assert_eq!(text(1, 2, 1536), "1 folder, 2 files, 1.5 KiB");
+        assert_eq!(text(2, 0, 0), "2 folders");
     }
 }

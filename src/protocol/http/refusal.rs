@@ -12,14 +12,18 @@ pub(super) struct Status(pub(super) u16, pub(super) &'static str);
 impl Status {
     pub(super) const OK: Self = Self(200, "OK");
     pub(super) const NO_CONTENT: Self = Self(204, "No Content");
+    pub(super) const PARTIAL: Self = Self(206, "Partial Content");
     pub(super) const MOVED: Self = Self(301, "Moved Permanently");
+    pub(super) const NOT_MODIFIED: Self = Self(304, "Not Modified");
     pub(super) const BAD_REQUEST: Self = Self(400, "Bad Request");
     pub(super) const FORBIDDEN: Self = Self(403, "Forbidden");
     pub(super) const NOT_FOUND: Self = Self(404, "Not Found");
     pub(super) const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
     pub(super) const TIMEOUT: Self = Self(408, "Request Timeout");
+    pub(super) const PRECONDITION_FAILED: Self = Self(412, "Precondition Failed");
     pub(super) const TOO_LARGE: Self = Self(413, "Content Too Large");
     pub(super) const URI_TOO_LONG: Self = Self(414, "URI Too Long");
+    pub(super) const NOT_SATISFIABLE: Self = Self(416, "Range Not Satisfiable");
     pub(super) const EXPECTATION_FAILED: Self = Self(417, "Expectation Failed");
     pub(super) const HEAD_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
     pub(super) const INTERNAL: Self = Self(500, "Internal Server Error");
@@ -70,6 +74,8 @@ impl From<io::Error> for Refusal {
                 Self::new(Status::FORBIDDEN, "the server has no permission to read it")
             }
             Errno::NXIO | Errno::NODEV => Self::new(Status::FORBIDDEN, NOT_A_FILE),
+            // Somebody moves directories about while the path is walked.
+            Errno::AGAIN => Self::new(Status::UNAVAILABLE, "the file is being moved; try again"),
             Errno::MFILE | Errno::NFILE => {
                 Self::closing(Status::UNAVAILABLE, "too many files are open; try again soon")
             }

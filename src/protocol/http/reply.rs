@@ -13,6 +13,17 @@ const ALLOWED: &str = "GET, HEAD, OPTIONS";
 /// What plain text is sent as.
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// Length of the value of `Date` and the line end behind it.
+pub(super) const DATE: usize = 31;
+
+/// What was sent, for the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) status: u16,
+    /// Bytes of the body that were promised.
+    pub(super) bytes: u64,
+}
+
 /// How a peer finds the end of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
@@ -32,88 +43,103 @@ pub(super) struct Head<'a> {
     pub(super) status: Status,
     pub(super) content_type: &'a str,
     pub(super) length: Length,
-    pub(super) modified: Option<SystemTime>,
-    /// One more field.
-    pub(super) extra: Option<(&'a str, &'a str)>,
+    /// More fields, each with its line end.
+    pub(super) extra: &'a str,
 }
 
 impl<'a> Head<'a> {
     /// A head with the fields that are always there.
     pub(super) fn new(status: Status, content_type: &'a str, length: Length) -> Self {
-        Self { status, content_type, length, modified: None, extra: None }
+        Self { status, content_type, length, extra: "" }
     }
 
     /// Queues the head.
-    pub(super) fn write(&self, exchange: Exchange, cx: &mut Cx<'_>) {
-        let now = cx.shared.wall_clock();
+    pub(super) fn write(&self, exchange: Exchange, cx: &mut Cx<'_>) -> Sent {
         let Status(code, phrase) = self.status;
         let mut head = format!("HTTP/1.1 {code} {phrase}\r\nServer: switchboard\r\n");
         let mut field = |name: &str, value: &str| {
             let _ = write!(head, "{name}: {value}\r\n");
         };
-        if let Some(date) = date(now) {
+        if let Some(date) = date(cx.shared.wall_clock()) {
             field("Date", &date);
         }
-        match self.length {
-            Length::Bytes(length) => field("Content-Length", &length.to_string()),
-            Length::Chunked => field("Transfer-Encoding", "chunked"),
-            Length::UntilClose | Length::None => {}
-        }
+        let bytes = match self.length {
+            Length::Bytes(length) => {
+                field("Content-Length", &length.to_string());
+                if exchange.head_only { 0 } else { length }
+            }
+            Length::Chunked => {
+                field("Transfer-Encoding", "chunked");
+                0
+            }
+            Length::UntilClose | Length::None => 0,
+        };
         if self.length != Length::None {
             field("Content-Type", self.content_type);
             field("X-Content-Type-Options", "nosniff");
         }
-        // A moment to come would make caches wait for it (RFC 9110, section 8.8.2.1).
-        if let Some(modified) = self.modified.and_then(|modified| date(modified.min(now))) {
-            field("Last-Modified", &modified);
-        }
-        if let Some((name, value)) = self.extra {
-            field(name, value);
-        }
-        match (exchange.keep, exchange.minor) {
-            (false, _) => field("Connection", "close"),
-            (true, 0) => field("Connection", "keep-alive"),
-            (true, _) => {}
-        }
-        head.push_str("\r\n");
+        head.push_str(self.extra);
         cx.out.push(head.as_bytes());
+        end(exchange, cx);
+        Sent { status: code, bytes }
     }
 }
 
-/// Answers with a line of text, and perhaps one more field.
-pub(super) fn text(
-    status: Status,
-    text: &str,
-    extra: Option<(&str, &str)>,
-    exchange: Exchange,
-    cx: &mut Cx<'_>,
-) {
+/// Queues the fields that every head ends with, and the blank line.
+pub(super) fn end(exchange: Exchange, cx: &mut Cx<'_>) {
+    if exchange.cors {
+        cx.out.push(b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *\r\n");
+    }
+    cx.out.push(match (exchange.keep, exchange.minor) {
+        (false, _) => b"Connection: close\r\n\r\n",
+        (true, 0) => b"Connection: keep-alive\r\n\r\n",
+        (true, _) => b"\r\n",
+    });
+}
+
+/// Answers with a line of text, and perhaps more fields.
+pub(super) fn text(status: Status, text: &str, extra: &str, exchange: Exchange, cx: &mut Cx<'_>) -> Sent {
     let body = format!("{} {}: {text}\n", status.0, status.1);
     let length = Length::Bytes(body.len() as u64);
-    Head { extra, ..Head::new(status, TEXT, length) }.write(exchange, cx);
+    let sent = Head { extra, ..Head::new(status, TEXT, length) }.write(exchange, cx);
     if !exchange.head_only {
         cx.out.push(body.as_bytes());
     }
+    sent
 }
 
 /// Answers with a refusal.
-pub(super) fn refuse(refusal: &Refusal, exchange: Exchange, cx: &mut Cx<'_>) {
-    let allow = (refusal.status == Status::METHOD_NOT_ALLOWED).then_some(("Allow", ALLOWED));
-    text(refusal.status, &refusal.text, allow, exchange, cx);
+pub(super) fn refuse(refusal: &Refusal, exchange: Exchange, cx: &mut Cx<'_>) -> Sent {
+    let is_method = refusal.status == Status::METHOD_NOT_ALLOWED;
+    let allow = if is_method { format!("Allow: {ALLOWED}\r\n") } else { String::new() };
+    text(refusal.status, &refusal.text, &allow, exchange, cx)
 }
 
-/// Answers what may be asked for.
-pub(super) fn methods(exchange: Exchange, cx: &mut Cx<'_>) {
-    let head = Head::new(Status::NO_CONTENT, "", Length::None);
-    Head { extra: Some(("Allow", ALLOWED)), ..head }.write(exchange, cx);
+/// Answers what may be asked for; to pages of other origins as well, where they may ask.
+pub(super) fn methods(exchange: Exchange, cx: &mut Cx<'_>) -> Sent {
+    let mut extra = format!("Allow: {ALLOWED}\r\n");
+    if exchange.cors {
+        let _ = write!(extra, "Access-Control-Allow-Methods: {ALLOWED}\r\n");
+        extra.push_str("Access-Control-Allow-Headers: *\r\nAccess-Control-Max-Age: 86400\r\n");
+    }
+    Head { extra: &extra, ..Head::new(Status::NO_CONTENT, "", Length::None) }.write(exchange, cx)
 }
 
 /// `Sat, 21 Nov 2026 01:07:09 GMT`; none for moments that the format cannot say.
-fn date(moment: SystemTime) -> Option<String> {
+pub(super) fn date(moment: SystemTime) -> Option<String> {
     /// The year 10000 begins.
     const END: Duration = Duration::from_secs(253_402_300_800);
     let since = moment.duration_since(UNIX_EPOCH).ok()?;
     (since < END).then(|| httpdate::fmt_http_date(moment))
+}
+
+/// The same with its line end; 1970 for moments that cannot be said.
+pub(super) fn date_bytes(moment: SystemTime) -> [u8; DATE] {
+    let mut bytes = *b"Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+    if let Some(date) = date(moment) {
+        bytes.iter_mut().zip(date.bytes()).for_each(|(to, from)| *to = from);
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -125,5 +151,6 @@ mod tests {
         assert_eq!(date(UNIX_EPOCH).as_deref(), Some("Thu, 01 Jan 1970 00:00:00 GMT"));
         assert_eq!(date(UNIX_EPOCH - Duration::from_secs(1)), None);
         assert_eq!(date(UNIX_EPOCH + Duration::from_secs(253_402_300_800)), None);
+        assert_eq!(date_bytes(UNIX_EPOCH), *b"Thu, 01 Jan 1970 00:00:00 GMT\r\n");
     }
 }

@@ -1,8 +1,8 @@
 //! A request's head, taken apart (RFC 9112, sections 2 to 6, and RFC 9110, sections 7 to 10).
 
-use httparse::{EMPTY_HEADER, Status as Parsed, parse_headers};
+use httparse::{EMPTY_HEADER, Header, Status as Parsed, parse_headers};
 
-use super::fields::Fields;
+use super::fields::{Conditions, Fields};
 use super::head::target_too_long;
 use super::refusal::{Refusal, Status};
 use super::target::Target;
@@ -10,6 +10,9 @@ use crate::limits;
 
 /// Most fields of a request.
 const MAX_FIELDS: usize = 100;
+
+/// Fields of nearly all requests: room for more is made when it is needed.
+const FEW_FIELDS: usize = 16;
 
 /// What the methods of RFC 9110, section 9, are to this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Method {
 }
 
 /// A request line, of HTTP/1 whatever its minor version.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct RequestLine<'a> {
     pub(super) method: Method,
     pub(super) target: &'a [u8],
@@ -50,15 +53,14 @@ impl<'a> RequestLine<'a> {
     /// # Errors
     /// 400 for what is no request line, 414 for a target that is too long, 505 for another major version.
     pub(super) fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let mut parts = line.split(|b| *b == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Refusal::bad("a request line is: method, one blank, target, one blank, version"));
-        };
-        if !is_token(method) {
+        // Patterns of slices here and below: a comparison of a few bytes would be a call.
+        let line = if let [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] = line { line } else { line };
+        let not_three = || Refusal::bad("a request line is: method, one blank, target, one blank, version");
+        let (method, rest) = cut(line).ok_or_else(not_three)?;
+        let (target, version) = cut(rest).ok_or_else(not_three)?;
+        let name = method;
+        let method = Method::of(name);
+        if method == Method::Unknown && !is_token(name) {
             return Err(Refusal::bad("the method is not a word"));
         }
         if target.is_empty() || target.iter().any(u8::is_ascii_control) {
@@ -68,8 +70,14 @@ impl<'a> RequestLine<'a> {
         if target.len() > limits::HTTP_TARGET {
             return Err(target_too_long());
         }
-        Ok(Self { method: Method::of(method), target, minor })
+        Ok(Self { method, target, minor })
     }
+}
+
+/// What stands before the first blank, and behind it.
+fn cut(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = bytes.split_at_checked(bytes.iter().position(|b| *b == b' ')?)?;
+    Some((before, rest.get(1..)?))
 }
 
 fn minor_version(version: &[u8]) -> Result<u8, Refusal> {
@@ -85,7 +93,33 @@ fn minor_version(version: &[u8]) -> Result<u8, Refusal> {
 
 /// Whether this is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+    !bytes.is_empty() && bytes.iter().all(|b| is_token_byte(*b))
+}
+
+fn is_token_byte(b: u8) -> bool {
+    const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
+    TOKEN.get(usize::from(b)).copied().unwrap_or_default()
+}
+
+/// Which bytes are letters, digits, or one of `marks`: a look-up is faster than a search for each byte.
+pub(super) const fn table(marks: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        let (mut found, mut rest) = (byte.is_ascii_alphanumeric(), marks);
+        while let [mark, others @ ..] = rest {
+            found |= *mark == byte;
+            rest = others;
+        }
+        let (_, place) = table.split_at_mut(byte as usize);
+        if let [place, ..] = place {
+            *place = found;
+        }
+        if byte == u8::MAX {
+            return table;
+        }
+        byte += 1;
+    }
 }
 
 /// How long the body of a request is (RFC 9112, section 6.3).
@@ -106,6 +140,8 @@ pub(super) struct Exchange {
     pub(super) minor: u8,
     /// The connection stays open for the next request.
     pub(super) keep: bool,
+    /// Pages of other origins may read the reply.
+    pub(super) cors: bool,
 }
 
 /// What is asked for.
@@ -119,25 +155,30 @@ pub(super) enum Wanted {
 
 /// A request whose framing is sound, so that the next one can be found behind it.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct Request<'a> {
+    pub(super) line: RequestLine<'a>,
     pub(super) exchange: Exchange,
     pub(super) framing: Framing,
     /// The peer waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
-    /// What to answer once the body is through.
-    pub(super) wanted: Result<Wanted, Refusal>,
+    conditions: Option<Box<Conditions<'a>>>,
 }
 
-impl Request {
-    /// Takes a whole head apart; its first `line` bytes are the request line.
+impl<'a> Request<'a> {
+    /// Takes a whole head apart; its first `line` bytes are the request line, perhaps parsed already.
     ///
     /// # Errors
     /// Where the request ends is not certain, or it is not allowed: the connection must close.
-    pub(super) fn parse(head: &[u8], line: usize) -> Result<Self, Refusal> {
+    pub(super) fn parse(
+        head: &'a [u8],
+        line: usize,
+        parsed: Option<RequestLine<'a>>,
+    ) -> Result<Self, Refusal> {
         let (line, rest) = head.split_at_checked(line).unwrap_or_default();
-        let typed = !line.ends_with(b"\r\n");
-        let line = RequestLine::parse(line)?;
-        let fields = fields(rest)?;
+        let typed = !matches!(line, [.., b'\r', b'\n']);
+        let line = parsed.map_or_else(|| RequestLine::parse(line), Ok)?;
+        let mut fields = Fields::default();
+        read_fields(rest, &mut fields)?;
         fields.check_host(line.minor)?;
         let framing = fields.framing(line.minor)?;
         if typed && fields.announce_body() {
@@ -148,14 +189,53 @@ impl Request {
             head_only: line.method == Method::Head,
             minor: line.minor,
             keep: !typed && fields.keeps_alive(line.minor),
+            cors: false,
         };
-        Ok(Self { exchange, framing, expects_continue, wanted: wanted(&line) })
+        Ok(Self { line, exchange, framing, expects_continue, conditions: fields.conditions })
+    }
+
+    /// What the sender would like, if it said so.
+    pub(super) fn conditions(&self) -> &Conditions<'a> {
+        self.conditions.as_deref().unwrap_or(&Conditions::NONE)
+    }
+
+    /// What to answer once the body is through.
+    ///
+    /// # Errors
+    /// What is wrong with it: the method, or the target.
+    pub(super) fn wanted(&self) -> Result<Wanted, Refusal> {
+        match (self.line.method, self.line.target) {
+            (Method::Unknown, _) => Err(Refusal::new(Status::NOT_IMPLEMENTED, "this method is unknown here")),
+            (Method::Known, _) => {
+                Err(Refusal::new(Status::METHOD_NOT_ALLOWED, "files can be read here, not changed"))
+            }
+            (Method::Options, b"*") => Ok(Wanted::Methods),
+            (Method::Options, target) => Target::parse(target).map(|_| Wanted::Methods),
+            (Method::Get | Method::Head, target) => Target::parse(target).map(Wanted::At),
+        }
     }
 }
 
-fn fields(bytes: &[u8]) -> Result<Fields<'_>, Refusal> {
-    let mut room = [EMPTY_HEADER; MAX_FIELDS];
-    let parsed = match parse_headers(bytes, &mut room) {
+/// Adds the fields of a head; those of nearly all requests fit into little room.
+fn read_fields<'a>(bytes: &'a [u8], fields: &mut Fields<'a>) -> Result<(), Refusal> {
+    let mut few = [EMPTY_HEADER; FEW_FIELDS];
+    match parse_headers(bytes, &mut few) {
+        Err(httparse::Error::TooManyHeaders) => read_many(bytes, fields),
+        parsed => add_all(parsed, fields),
+    }
+}
+
+#[cold]
+fn read_many<'a>(bytes: &'a [u8], fields: &mut Fields<'a>) -> Result<(), Refusal> {
+    let mut many = [EMPTY_HEADER; MAX_FIELDS];
+    add_all(parse_headers(bytes, &mut many), fields)
+}
+
+fn add_all<'a>(
+    parsed: httparse::Result<(usize, &[Header<'a>])>,
+    fields: &mut Fields<'a>,
+) -> Result<(), Refusal> {
+    let parsed = match parsed {
         Ok(Parsed::Complete((_, parsed))) => parsed,
         Ok(Parsed::Partial) => return Err(Refusal::bad("the head of the request is incomplete")),
         Err(httparse::Error::TooManyHeaders) => {
@@ -167,21 +247,5 @@ fn fields(bytes: &[u8]) -> Result<Fields<'_>, Refusal> {
         }
         Err(_) => return Err(Refusal::bad("the value of a field has a forbidden control character")),
     };
-    let mut fields = Fields::default();
-    for field in parsed {
-        fields.add(field.name, field.value)?;
-    }
-    Ok(fields)
-}
-
-fn wanted(line: &RequestLine<'_>) -> Result<Wanted, Refusal> {
-    match (line.method, line.target) {
-        (Method::Unknown, _) => Err(Refusal::new(Status::NOT_IMPLEMENTED, "this method is unknown here")),
-        (Method::Known, _) => {
-            Err(Refusal::new(Status::METHOD_NOT_ALLOWED, "files can be read here, not changed"))
-        }
-        (Method::Options, b"*") => Ok(Wanted::Methods),
-        (Method::Options, target) => Target::parse(target).map(|_| Wanted::Methods),
-        (Method::Get | Method::Head, target) => Target::parse(target).map(Wanted::At),
-    }
+    parsed.iter().try_for_each(|field| fields.add(field.name, field.value))
 }

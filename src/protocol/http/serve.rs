@@ -1,87 +1,146 @@
 //! Answering a sound request from the files below the root.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
 
-use cap_std::fs::{Dir, Metadata};
+use cap_std::fs::Dir;
 
-use super::Options;
-use super::listing::Listing;
-use super::mime::content_type;
+use super::conditions::{Validators, Verdict, evaluate};
+use super::listing::{Listing, Order};
+use super::options::Options;
 use super::refusal::{NOT_A_FILE, Refusal, Status};
-use super::reply::{self, Head, Length};
-use super::request::{Exchange, Request, Wanted};
+use super::repeat::USUAL;
+use super::reply::{self, Sent};
+use super::request::{Method, Request, Wanted};
 use super::root::Found;
-use super::target::Target;
-use crate::limits;
-use crate::out::FileRange;
+use super::send;
+use super::site::Site;
+use super::target::{Target, plain_key};
 use crate::protocol::Cx;
 
 /// What has become of a request.
 #[derive(Debug)]
 pub(super) enum Served {
     /// It is answered; what is said is whether the connection stays open.
-    Answered { keep: bool },
+    Answered { keep: bool, sent: Sent },
     /// Its answer goes on.
     Listing(Box<Listing>),
 }
 
 /// Answers a request, or begins to.
-pub(super) fn serve(options: &Arc<Options>, request: Request, cx: &mut Cx<'_>) -> Served {
+pub(super) fn serve(options: &Arc<Options>, head: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Served {
     let mut exchange = request.exchange;
-    let answer = request.wanted.and_then(|wanted| match wanted {
-        Wanted::At(target) => at(options, &target, exchange, cx),
-        Wanted::Methods => {
-            reply::methods(exchange, cx);
-            Ok(None)
-        }
-    });
-    match answer {
-        Ok(Some(listing)) => return Served::Listing(listing),
-        Ok(None) => {}
+    let sent = match answer(options, head, request, cx) {
+        Ok(Answer::Done(sent)) => sent,
+        Ok(Answer::Listing(listing)) => return Served::Listing(listing),
         Err(refusal) => {
             exchange.keep &= !refusal.closes;
-            reply::refuse(&refusal, exchange, cx);
+            let page = (refusal.status == Status::NOT_FOUND)
+                .then(|| options.site().and_then(|site| site.not_found_page(options, cx)).ok().flatten());
+            match page.flatten() {
+                Some(page) => send::not_found(page.plain(), exchange, cx),
+                None => reply::refuse(&refusal, exchange, cx),
+            }
         }
-    }
-    Served::Answered { keep: exchange.keep }
+    };
+    Served::Answered { keep: exchange.keep, sent }
 }
 
-type Answer = Result<Option<Box<Listing>>, Refusal>;
+enum Answer {
+    Done(Sent),
+    Listing(Box<Listing>),
+}
 
-fn at(options: &Arc<Options>, target: &Target, exchange: Exchange, cx: &mut Cx<'_>) -> Answer {
+fn answer(
+    options: &Arc<Options>,
+    head: &[u8],
+    request: &Request<'_>,
+    cx: &mut Cx<'_>,
+) -> Result<Answer, Refusal> {
+    let site = options.site()?;
+    if matches!(request.line.method, Method::Get | Method::Head)
+        && let Some(key) = plain_key(request.line.target)
+        && let Some(sent) = from_cache(site, key, request, cx)
+    {
+        site.remember(head, key, request);
+        return Ok(Answer::Done(sent));
+    }
+    match request.wanted()? {
+        Wanted::Methods => Ok(Answer::Done(reply::methods(request.exchange, cx))),
+        Wanted::At(target) => at(options, site, &target, request, cx),
+    }
+}
+
+/// Answers a request that came before byte by byte, if one stands at the start of `bytes` and its file
+/// is in the cache; says how long it is as well.
+pub(super) fn again(options: &Options, bytes: &[u8], cx: &mut Cx<'_>) -> Option<(usize, Sent)> {
+    let site = options.site().ok()?;
+    let (length, resource, accepts) = site.repeated(bytes, cx)?;
+    let form = resource.form(accepts.as_deref());
+    resource.is_intact(form, cx.now).then(|| (length, send::whole(form, USUAL, site, cx)))
+}
+
+/// Answers without opening anything, if the cache has what is wanted. What is in it may be served: it
+/// was looked at before it got there.
+fn from_cache(site: &Site, key: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
+    let resource = site.cached(key, cx)?;
+    let form = resource.form(request.conditions().accept_encoding.as_deref());
+    if !resource.is_intact(form, cx.now) {
+        site.forget(key);
+        return None;
+    }
+    Some(send::file(form, request, site, cx))
+}
+
+fn at(
+    options: &Arc<Options>,
+    site: &Site,
+    target: &Target,
+    request: &Request<'_>,
+    cx: &mut Cx<'_>,
+) -> Result<Answer, Refusal> {
     if target.is_hidden() && !options.hidden {
         return Err(io::Error::from(rustix::io::Errno::NOENT).into());
     }
-    match options.opened()?.find(target.path())? {
+    let key = target.key();
+    if let Some(sent) = from_cache(site, &key, request, cx) {
+        return Ok(Answer::Done(sent));
+    }
+    let path = target.path();
+    match site.find(path)? {
         Found::File(..) if target.is_directory => {
             Err(Refusal::new(Status::NOT_FOUND, "it is a file: ask for it without the slash"))
         }
-        Found::File(file, metadata) => file_reply(file, &metadata, target.path(), exchange, cx),
-        Found::Directory(_) if !target.is_directory => {
-            let location = target.location();
-            let extra = Some(("Location", location.as_str()));
-            reply::text(Status::MOVED, "it is a directory: see Location", extra, exchange, cx);
-            Ok(None)
+        Found::File(file, metadata) => {
+            let resource = site.load(&key, path, (file, metadata), options, cx)?;
+            let form = resource.form(request.conditions().accept_encoding.as_deref());
+            Ok(Answer::Done(send::file(form, request, site, cx)))
         }
-        Found::Directory(dir) => directory(options, target, &dir, exchange, cx),
+        Found::Directory(_) if !target.is_directory => {
+            let location = format!("Location: {}\r\n", target.location());
+            let text = "it is a directory: see Location";
+            Ok(Answer::Done(reply::text(Status::MOVED, text, &location, request.exchange, cx)))
+        }
+        Found::Directory(dir) => directory(options, site, (target, &dir), request, cx),
         Found::Special => Err(Refusal::new(Status::FORBIDDEN, NOT_A_FILE)),
     }
 }
 
 fn directory(
     options: &Arc<Options>,
-    target: &Target,
-    dir: &Dir,
-    exchange: Exchange,
+    site: &Site,
+    (target, dir): (&Target, &Dir),
+    request: &Request<'_>,
     cx: &mut Cx<'_>,
-) -> Answer {
+) -> Result<Answer, Refusal> {
     if !options.index.is_empty() {
         let index = target.path().join(&options.index);
-        match options.opened()?.find(&index).map_err(Refusal::from) {
-            Ok(Found::File(file, metadata)) => return file_reply(file, &metadata, &index, exchange, cx),
+        match site.find(&index).map_err(Refusal::from) {
+            Ok(Found::File(file, metadata)) => {
+                let resource = site.load(&target.key(), &index, (file, metadata), options, cx)?;
+                let form = resource.form(request.conditions().accept_encoding.as_deref());
+                return Ok(Answer::Done(send::file(form, request, site, cx)));
+            }
             Err(refusal) if refusal.status != Status::NOT_FOUND => return Err(refusal),
             Ok(_) | Err(_) => {}
         }
@@ -89,29 +148,15 @@ fn directory(
     if !options.listing {
         return Err(Refusal::new(Status::FORBIDDEN, "this directory is not listed"));
     }
-    Ok(Listing::begin(Arc::clone(options), target, dir, exchange, cx)?)
-}
-
-/// Short files are read at once, as that is cheaper than a call of its own for a few bytes, and need
-/// no descriptor while they wait; longer ones are left to the engine.
-fn file_reply(file: File, metadata: &Metadata, path: &Path, exchange: Exchange, cx: &mut Cx<'_>) -> Answer {
-    let content_type = content_type(path);
-    let modified = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
-    let mut len = metadata.len();
-    let mut content = Vec::new();
-    if !exchange.head_only && len <= limits::HTTP_SMALL_FILE as u64 {
-        // What is really read is what is announced: the file may have shrunk meanwhile.
-        (&file).take(len).read_to_end(&mut content)?;
-        len = content.len() as u64;
+    // A listing has no validators: only `*` matches it.
+    if evaluate(request.conditions(), Validators::default()) == Verdict::Failed {
+        return Err(Refusal::new(Status::PRECONDITION_FAILED, "a listing has no entity tag"));
     }
-    Head { modified, ..Head::new(Status::OK, &content_type, Length::Bytes(len)) }.write(exchange, cx);
-    if exchange.head_only {
-        return Ok(None);
-    }
-    if len <= limits::HTTP_SMALL_FILE as u64 {
-        cx.out.push(&content);
-    } else {
-        cx.out.push_file(FileRange { file: Arc::new(file), offset: 0, len });
-    }
-    Ok(None)
+    let order = Order::of(target.query());
+    Listing::begin(Arc::clone(options), (target, dir), order, request, cx)
+        .map(|begun| match begun {
+            super::listing::Begun::Done(sent) => Answer::Done(sent),
+            super::listing::Begun::More(listing) => Answer::Listing(listing),
+        })
+        .map_err(Refusal::from)
 }

@@ -67,6 +67,12 @@ impl Target {
         }
     }
 
+    /// What names it in the cache: see [`plain_key`].
+    pub(super) fn key(&self) -> Vec<u8> {
+        let slash = if self.is_directory && !self.path.is_empty() { "/" } else { "" };
+        [self.path.as_slice(), slash.as_bytes()].concat()
+    }
+
     /// The path below the root; `.` is the root itself.
     pub(super) fn path(&self) -> &Path {
         let path = if self.path.is_empty() { b".".as_slice() } else { &self.path };
@@ -79,9 +85,14 @@ impl Target {
         [b"/", self.path.as_slice(), slash.as_bytes()].concat()
     }
 
-    /// Whether this is the root itself.
-    pub(super) fn is_root(&self) -> bool {
-        self.path.is_empty()
+    /// What follows the question mark, if there is one.
+    pub(super) fn query(&self) -> Option<&[u8]> {
+        self.query.as_deref()
+    }
+
+    /// Its names, from the root down.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.path.split(|b| *b == b'/').filter(|name| !name.is_empty())
     }
 
     /// Whether a name in the path begins with a dot.
@@ -103,6 +114,18 @@ impl Target {
         }
         location
     }
+}
+
+/// What names a target in the cache, its decoded path without the first slash, if that can be seen
+/// without decoding it. For a path with empty names or dot segments it is a key that no file has.
+pub(super) fn plain_key(target: &[u8]) -> Option<&[u8]> {
+    let [b'/', path @ ..] = target else { return None };
+    let end = path.iter().position(|b| matches!(b, b'?' | b'%' | b'#')).unwrap_or(path.len());
+    let is_plain = match path.get(end..) {
+        Some([b'?', query @ ..]) => !query.contains(&b'#'),
+        rest => rest.is_none_or(<[u8]>::is_empty),
+    };
+    path.get(..end).filter(|_| is_plain)
 }
 
 /// The path and query of a target; the host of an absolute one does not matter to a server that has one site.

@@ -4,9 +4,10 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
+use jiff::tz::TimeZone;
 use tempfile::TempDir;
 
 use super::{Http, Options};
@@ -15,17 +16,24 @@ use crate::out::{Front, Out};
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Protocol, Session, Why};
 use crate::shared::{Shared, tests::shared};
+use crate::show::Show;
 use crate::time::Time;
 
 mod answers;
+mod conditions;
 mod files;
 mod hostile;
 mod listings;
+mod log;
+mod options;
+mod races;
+mod ranges;
 
 /// A directory with something of every kind, and one outside that must never be seen.
 struct Site {
-    _dir: TempDir,
+    dir: TempDir,
     options: Arc<Options>,
+    clock: fn() -> SystemTime,
 }
 
 /// Longer than what is sent from memory.
@@ -58,7 +66,27 @@ impl Site {
         link(Path::new("../a.txt"), "sub/inside");
         link(Path::new("missing"), "dangling");
         link(Path::new("loop"), "loop");
-        Self { options: Arc::new(Options { root, ..options }), _dir: dir }
+        Self { options: Arc::new(Options { root, ..options }), dir, clock: || shared().wall_clock() }
+    }
+
+    /// A site whose files are old enough for strong entity tags, whenever the tests run.
+    fn of_old() -> Self {
+        Self { clock: a_day_later, ..Self::new() }
+    }
+
+    /// Puts a file below the root, last modified `at` seconds after 1970.
+    fn put(&self, path: &str, content: &[u8], at: u64) {
+        fs::write(self.root().join(path), content).unwrap();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+        fs::File::open(self.root().join(path)).unwrap().set_modified(at).unwrap();
+    }
+
+    /// The value of a field of the reply to this request line and these fields.
+    fn field(&self, line: &str, fields: &str, name: &str) -> String {
+        let request = format!("{line} HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+        let reply = String::from_utf8_lossy(&self.ask([request.as_bytes()]).0).into_owned();
+        let value = reply.split("\r\n").find_map(|field| field.strip_prefix(&format!("{name}: ")));
+        value.unwrap_or_else(|| panic!("{name} in {reply}")).to_owned()
     }
 
     fn root(&self) -> &Path {
@@ -70,7 +98,7 @@ impl Site {
         let mut client = Client {
             conn: Conn::new(session),
             pool: Pool::default(),
-            shared: shared(),
+            shared: Shared::with_clock(self.clock, TimeZone::UTC, Show::nowhere()),
             now: Time::START,
             got: Vec::new(),
         };
@@ -91,6 +119,55 @@ impl Site {
     fn get(&self, path: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
         String::from_utf8(self.ask([request.as_bytes()]).0).unwrap()
+    }
+}
+
+/// A clock that stands still, a day after the tests began.
+fn a_day_later() -> SystemTime {
+    static CLOCK: OnceLock<SystemTime> = OnceLock::new();
+    *CLOCK.get_or_init(|| SystemTime::now() + Duration::from_secs(86_400))
+}
+
+/// One request, and what its reply must be.
+struct Case {
+    /// Method and target.
+    line: &'static str,
+    /// Fields, separated by ` | `; `{t}` stands for the entity tag of `/a.txt`.
+    fields: &'static str,
+    status: u16,
+    /// What the reply has, its body included.
+    has: &'static [&'static str],
+    /// What it has not.
+    lacks: &'static [&'static str],
+}
+
+/// Checks each case whole, byte by byte, cut in two at every place, and twice in a pipeline.
+fn check_cases(site: &Site, cases: &[Case]) {
+    let tag = site.field("GET /a.txt", "", "ETag");
+    for case in cases {
+        let fields = if case.fields.is_empty() {
+            String::new()
+        } else {
+            format!("{}\r\n", case.fields.replace(" | ", "\r\n"))
+        };
+        let raw = format!("{} HTTP/1.1\r\nHost: h\r\n{fields}\r\n", case.line).replace("{t}", &tag);
+        let (got, is_open) = site.ask([raw.as_bytes()]);
+        let text = String::from_utf8_lossy(&got).replace(&tag, "{t}");
+        assert!(is_open, "{raw}{text}");
+        assert_eq!(statuses(&got), [case.status], "{raw}{text}");
+        case.has.iter().for_each(|has| assert!(text.contains(has), "{raw}{text}has no {has}"));
+        case.lacks.iter().for_each(|lacks| assert!(!text.contains(lacks), "{raw}{text}has {lacks}"));
+        // Parts are separated by what is drawn for each reply.
+        if text.contains("multipart/byteranges") {
+            continue;
+        }
+        assert_eq!(site.ask(raw.as_bytes().chunks(1)).0, got, "byte by byte: {raw}");
+        for at in 1..raw.len() {
+            let (first, second) = raw.as_bytes().split_at(at);
+            assert_eq!(site.ask([first, second]).0, got, "cut at {at}: {raw}");
+        }
+        let twice = site.ask([raw.repeat(2).as_bytes()]).0;
+        assert_eq!(twice, got.repeat(2), "twice: {raw}");
     }
 }
 
@@ -213,7 +290,7 @@ fn a_head_must_come_in_time() {
 fn an_idle_connection_is_closed_without_a_word() {
     let site = Site::new();
     let mut client = site.connect();
-    client.wait(74);
+    client.wait(29);
     client.send(b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n");
     let answered = client.got.len();
     client.wait(74);
@@ -228,7 +305,7 @@ fn an_idle_connection_is_closed_without_a_word() {
 fn empty_lines_do_not_keep_a_connection() {
     let site = Site::new();
     let mut client = site.connect();
-    for _ in 0..75 {
+    for _ in 0..30 {
         client.send(b"\r\n");
         client.wait(1);
     }
@@ -240,15 +317,33 @@ fn a_slow_reader_is_kept_and_a_dead_one_is_not() {
     let site = Site::new();
     let mut client = site.connect();
     client.with(|conn, env| conn.input(b"GET /long.bin HTTP/1.1\r\nHost: h\r\n\r\n", env));
+    read_head(&mut client);
     for _ in 0..10 {
-        client.wait(75);
+        client.conn.out().unwrap().advance(crate::limits::HTTP_PROGRESS);
+        client.wait(60);
         assert!(client.is_open());
-        client.conn.out().unwrap().advance(1);
     }
+    client.conn.out().unwrap().advance(crate::limits::HTTP_PROGRESS - 1);
+    client.wait(60);
+    assert_eq!(client.conn.life(), Life::Dead(Why::TimedOut));
+}
+
+#[test]
+fn a_short_reply_that_nobody_reads_is_given_up_too() {
+    let site = Site::new();
+    let mut client = site.connect();
+    client.with(|conn, env| conn.input(b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n", env));
     client.wait(75);
     assert!(client.is_open());
-    client.wait(75);
+    client.wait(60);
     assert_eq!(client.conn.life(), Life::Dead(Why::TimedOut));
+}
+
+fn read_head(client: &mut Client) {
+    let out = client.conn.out().unwrap();
+    let Front::Bytes(first, &[]) = out.front(&[]) else { panic!("no head") };
+    let head = first.len() as u64;
+    out.advance(head);
 }
 
 #[test]
@@ -256,7 +351,7 @@ fn the_pause_begins_when_the_reply_is_through() {
     let site = Site::new();
     let mut client = site.connect();
     client.with(|conn, env| conn.input(b"GET /long.bin HTTP/1.1\r\nHost: h\r\n\r\n", env));
-    client.now = client.now.after(Duration::from_secs(70));
+    client.now = client.now.after(Duration::from_secs(50));
     client.read();
     client.wait(74);
     assert!(client.is_open());

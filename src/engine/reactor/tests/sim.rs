@@ -198,7 +198,7 @@ impl Net for Sim {
         Ok(n)
     }
 
-    fn write(&mut self, stream: &Stream, first: &[u8], second: &[u8]) -> Result<usize, Errno> {
+    fn write(&mut self, stream: &Stream, first: &[u8], second: &[u8], _: bool) -> Result<usize, Errno> {
         let bytes = [first, second].concat();
         let mut world = self.world();
         let it = &mut world.wires[stream.wire];
@@ -216,7 +216,7 @@ impl Net for Sim {
     fn send_file(&mut self, stream: &Stream, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {
         let mut bytes = vec![0; len];
         let n = file.read_at(&mut bytes, offset).unwrap();
-        if n == 0 { Ok(0) } else { self.write(stream, &bytes[..n], &[]) }
+        if n == 0 { Ok(0) } else { self.write(stream, &bytes[..n], &[], false) }
     }
 
     fn has_unread(&self, stream: &Stream) -> bool {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::super::Options;
+use super::super::{Options, Refusal};
 use super::{LONG, Site, statuses};
 
 fn status(site: &Site, path: &str) -> u16 {
@@ -17,12 +17,15 @@ fn a_file_comes_with_its_fields() {
     let site = Site::new();
     let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
     fs::File::open(site.root().join("a.txt")).unwrap().set_modified(modified).unwrap();
+    let reply = site.get("/a.txt");
+    let (before, tag) = reply.split_once("ETag: ").unwrap();
     assert_eq!(
-        site.get("/a.txt"),
+        before,
         "HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: Sat, 21 Nov 2026 01:07:09 GMT\r\n\
          Content-Length: 6\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
-         Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\nhello\n"
+         Accept-Ranges: bytes\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
     );
+    assert!(tag.trim_start_matches("W/").starts_with('"') && tag.ends_with("\"\r\n\r\nhello\n"), "{tag}");
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn the_index_stands_for_its_directory() {
     assert!(site.get("/sub/").ends_with("\r\n\r\nbelow\n"));
     assert_eq!(status(&site, "/"), 403);
     let site = Site::with(Options { index: String::new(), hidden: true, ..Options::default() });
-    assert!(site.get("/with%20index/").contains("index.html</a>"));
+    assert!(site.get("/with%20index/").contains("index.html</span></a>"));
     assert_eq!(status(&site, "/.secret"), 200);
 }
 
@@ -153,7 +156,7 @@ fn errors_of_the_file_system_have_their_status() {
         (Errno::NFILE, 503, true),
         (Errno::IO, 500, false),
     ] {
-        let refusal = super::super::Refusal::from(std::io::Error::from(errno));
+        let refusal = Refusal::from(std::io::Error::from(errno));
         assert_eq!((refusal.status.0, refusal.closes), (expected, closes));
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 
 use askama::Template;
 
-use super::super::{Options, page::Bottom};
+use super::super::Options;
+use super::super::page::{Bottom, Summary, Sums};
 use super::{Site, statuses};
 use crate::conn::{Conn, Env, Life};
 use crate::limits;
@@ -41,7 +42,7 @@ fn names_are_escaped_and_encoded() {
     let page = site.get("/");
     assert!(!page.contains("<img"));
     assert!(page.contains("href=\"%22%3E%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E\""), "{page}");
-    assert!(page.contains("&#60;img src=x onerror=alert(1)&#62;</a>"), "{page}");
+    assert!(page.contains("&#60;img src=x onerror=alert(1)&#62;</span></a>"), "{page}");
     fs::create_dir(site.root().join("<b>")).unwrap();
     assert!(!site.get("/%3Cb%3E/").contains("<b>"));
 }
@@ -113,7 +114,10 @@ fn a_listing_is_finished_whatever_ends_meanwhile() {
 
 #[test]
 fn a_page_that_leaves_something_out_says_so() {
-    let bottom = |limit| Bottom { limit }.render().unwrap();
-    assert!(bottom(Some(limits::LISTING_ENTRIES)).contains("only 100000 are shown"));
-    assert!(!bottom(None).contains("shown"));
+    let bottom = |is_cut| {
+        let sums = Summary::of(&Sums { is_cut, ..Sums::default() });
+        Bottom { sums }.render().unwrap()
+    };
+    assert!(bottom(true).contains("only 100000 are shown"));
+    assert!(!bottom(false).contains("shown"));
 }

@@ -1,0 +1,57 @@
+//! The flags that are options of every http service.
+//!
+//! A flag is stronger than the file and weaker than `--set`, which names its service; the file's own
+//! `root` is weaker than what the file says of a service.
+
+use std::path::Path;
+
+use toml::Value;
+
+use super::draft::Draft;
+use super::file::{ConfigFile, Setting};
+use super::{Error, Origin};
+use crate::cli::ServeArgs;
+
+/// Adds what the flags say to an http service.
+///
+/// # Errors
+/// A path is not UTF-8.
+pub(super) fn add(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Result<(), Error> {
+    let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
+    let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
+    let stronger = draft.settings.split_off(at);
+    draft.settings.extend(given(args)?);
+    draft.settings.extend(stronger);
+    if let Some(root) = &file.root {
+        draft.settings.insert(0, root.clone());
+    }
+    Ok(())
+}
+
+/// The flags that were given, as settings.
+fn given(args: &ServeArgs) -> Result<Vec<Setting>, Error> {
+    let path = |flag: &str, path: &Option<std::path::PathBuf>| {
+        path.as_deref().map(|path| text(args, flag, path)).transpose()
+    };
+    let when = |on: bool, value: bool| on.then(|| Value::from(value));
+    let flags = [
+        ("root", "root", path("root", &args.root)?),
+        ("index", "index", args.index.clone().map(Value::from)),
+        ("no_listing", "listing", when(args.no_listing, false)),
+        ("hidden", "hidden", when(args.hidden, true)),
+        ("not_found", "not_found", path("not_found", &args.not_found)?),
+        ("cors", "cors", when(args.cors, true)),
+        ("cache_control", "cache_control", args.cache_control.clone().map(Value::from)),
+        ("follow_symlinks", "follow_symlinks", when(args.follow_symlinks, true)),
+        ("access_log", "access_log", path("access_log", &args.access_log)?),
+    ];
+    let setting = |(flag, key, value): (&str, &str, Option<Value>)| {
+        Some(Setting { key: key.to_owned(), value: value?, typed: None, origin: args.origin(flag) })
+    };
+    Ok(flags.into_iter().filter_map(setting).collect())
+}
+
+fn text(args: &ServeArgs, flag: &str, path: &Path) -> Result<Value, Error> {
+    let text = path.to_str().ok_or_else(|| Error::at(&args.origin(flag), "the path is not UTF-8"))?;
+    Ok(text.into())
+}

@@ -1,0 +1,140 @@
+//! The access log: a line for each request in the combined format, whatever its sender put into it.
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::sync::Arc;
+
+use super::options::Options;
+use super::reply::{DATE, Sent};
+use super::site::Site;
+use crate::journal::Journal;
+use crate::protocol::Cx;
+
+/// Longest value of a line, in bytes as it is written: the line stays below [`crate::limits::LOG_LINE`].
+const VALUE: usize = 1200;
+
+/// What a request says of itself.
+#[derive(Debug)]
+pub(super) struct Said<'a> {
+    line: Cow<'a, [u8]>,
+    referer: Option<Cow<'a, [u8]>>,
+    user_agent: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Said<'a> {
+    /// By the head of a request, or by what came of it.
+    pub(super) fn by(head: &'a [u8]) -> Self {
+        let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let line = Cow::Borrowed(lines.next().unwrap_or_default());
+        let mut said = Self { line, referer: None, user_agent: None };
+        for field in lines {
+            let Some(colon) = field.iter().position(|b| *b == b':') else { continue };
+            let (name, value) = field.split_at_checked(colon).unwrap_or_default();
+            let value = || Some(Cow::Borrowed(value.get(1..)?.trim_ascii()));
+            if name.eq_ignore_ascii_case(b"referer") {
+                said.referer = value();
+            } else if name.eq_ignore_ascii_case(b"user-agent") {
+                said.user_agent = value();
+            }
+        }
+        said
+    }
+
+    /// The same for later, when the request is gone.
+    pub(super) fn kept(self) -> Said<'static> {
+        let own = |value: Cow<'_, [u8]>| Cow::Owned(value.into_owned());
+        Said { line: own(self.line), referer: self.referer.map(own), user_agent: self.user_agent.map(own) }
+    }
+
+    /// Notes what was answered, if there is a log.
+    pub(super) fn note(&self, sent: Sent, options: &Options, cx: &Cx<'_>) {
+        if let Some((site, log)) = site_with_log(options) {
+            let date = site.date(cx.shared.wall_clock());
+            cx.shared.note(log, |text| self.write(text, &date, sent, cx));
+        }
+    }
+
+    fn write(&self, text: &mut Vec<u8>, date: &[u8; DATE], sent: Sent, cx: &Cx<'_>) {
+        // Writing to a vector cannot fail.
+        let _ = match cx.peer.ip() {
+            Some(ip) => write!(text, "{ip}"),
+            None => text.write_all(b"-"),
+        };
+        text.extend_from_slice(b" - - [");
+        push_date(text, date);
+        text.extend_from_slice(b"] ");
+        push_quoted(text, Some(&self.line));
+        let _ = write!(text, " {} {} ", sent.status, sent.bytes);
+        push_quoted(text, self.referer.as_deref());
+        text.push(b' ');
+        push_quoted(text, self.user_agent.as_deref());
+    }
+}
+
+/// Whether anything is noted at all.
+pub(super) fn is_on(options: &Options) -> bool {
+    site_with_log(options).is_some()
+}
+
+fn site_with_log(options: &Options) -> Option<(&Site, &Arc<Journal>)> {
+    let site = options.site().ok()?;
+    Some((site, site.log()?))
+}
+
+/// `21/Nov/2026:01:07:09 +0000` from `Sat, 21 Nov 2026 01:07:09 GMT`.
+fn push_date(text: &mut Vec<u8>, date: &[u8; DATE]) {
+    let part = |from: usize, to: usize| date.get(from..to).unwrap_or_default();
+    for piece in [part(5, 7), b"/", part(8, 11), b"/", part(12, 16), b":", part(17, 25), b" +0000"] {
+        text.extend_from_slice(piece);
+    }
+}
+
+/// A value between quotation marks, `-` for none. What is not printable ASCII, a quotation mark or a
+/// backslash is written as `\xhh`, so that no line, no field and no terminal can be forged.
+fn push_quoted(text: &mut Vec<u8>, value: Option<&[u8]>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let is_plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
+    text.push(b'"');
+    let mut value = value.unwrap_or(b"-");
+    if value.len() < VALUE && value.iter().all(is_plain) {
+        // Nearly every value: it is copied at once.
+        text.extend_from_slice(value);
+        value = &[];
+    }
+    let start = text.len();
+    for byte in value {
+        if text.len() - start >= VALUE {
+            text.extend_from_slice(b"...");
+            break;
+        }
+        if is_plain(byte) {
+            text.push(*byte);
+        } else {
+            let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or_default();
+            text.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    text.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+
+    #[test]
+    fn dates_and_values_are_as_log_readers_want_them() {
+        let mut text = Vec::new();
+        push_date(&mut text, b"Sat, 21 Nov 2026 01:07:09 GMT\r\n");
+        assert_eq!(text, b"21/Nov/2026:01:07:09 +0000");
+        let mut text = Vec::new();
+        push_quoted(&mut text, Some(b"a \"b\\\n\x1b[2J\xff~"));
+        assert_eq!(text, br#""a \x22b\x5c\x0a\x1b[2J\xff~""#);
+        let mut text = Vec::new();
+        push_quoted(&mut text, None);
+        assert_eq!(text, b"\"-\"");
+        let mut text = Vec::new();
+        push_quoted(&mut text, Some(&vec![0; 100_000]));
+        assert!(text.len() * 3 + 200 < limits::LOG_LINE);
+    }
+}

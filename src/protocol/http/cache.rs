@@ -1,0 +1,141 @@
+//! Files that were asked for lately, so that the next reply needs no system call but its own.
+//!
+//! Bounded in memory, in entries and in open files. What has not been used since the hand of the clock
+//! last came by makes room first.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use super::resource::Resource;
+use crate::limits;
+use crate::time::Time;
+
+/// See the module. A key is the decoded path of a target: see [`super::target::plain_key`].
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    entries: HashMap<Arc<[u8]>, Entry, BuildHasherDefault<Fnv>>,
+    /// All keys, in the order in which they are looked at when room is needed.
+    clock: VecDeque<Arc<[u8]>>,
+    bytes: usize,
+    files: usize,
+}
+
+/// FNV-1a. Only names of files that exist get into the table, so that no stranger can fill it with such
+/// as collide.
+#[derive(Debug)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {
+        // The only value hashed is the key itself: its length adds nothing.
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    resource: Arc<Resource>,
+    /// When it was last compared with the disk.
+    checked: Time,
+    /// It was asked for since the hand of the clock last came by.
+    is_used: bool,
+}
+
+/// What the cache has.
+#[derive(Debug)]
+pub(super) struct Hit {
+    pub(super) resource: Arc<Resource>,
+    /// Compare it with the disk now; nobody else will for a while.
+    pub(super) is_due: bool,
+}
+
+impl Cache {
+    /// What is known under a key.
+    pub(super) fn get(&mut self, key: &[u8], now: Time) -> Option<Hit> {
+        let entry = self.entries.get_mut(key)?;
+        entry.is_used = true;
+        let is_due = now >= entry.checked.after(limits::HTTP_CACHE_TRUST);
+        if is_due {
+            entry.checked = now;
+        }
+        Some(Hit { resource: Arc::clone(&entry.resource), is_due })
+    }
+
+    /// Keeps a resource, unless it is larger than everything that may be kept.
+    pub(super) fn put(&mut self, key: &[u8], resource: Arc<Resource>, now: Time) {
+        self.remove(key);
+        if cost(key, &resource) > limits::HTTP_CACHE_BYTES / 4 {
+            return;
+        }
+        self.bytes += cost(key, &resource);
+        self.files += resource.files();
+        let key: Arc<[u8]> = key.into();
+        self.clock.push_back(Arc::clone(&key));
+        self.entries.insert(key, Entry { resource, checked: now, is_used: false });
+        self.make_room();
+    }
+
+    /// Forgets what is known under a key.
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        if self.forget(key) {
+            self.clock.retain(|known| **known != *key);
+        }
+    }
+
+    /// Forgets everything that holds a descriptor.
+    pub(super) fn close_files(&mut self) {
+        while self.files > 0 && self.pass_hand(true) {}
+    }
+
+    fn make_room(&mut self) {
+        loop {
+            let too_many =
+                self.bytes > limits::HTTP_CACHE_BYTES || self.entries.len() > limits::HTTP_CACHE_ENTRIES;
+            let only_files = !too_many;
+            if !(too_many || self.files > limits::HTTP_CACHE_FILES) || !self.pass_hand(only_files) {
+                return;
+            }
+        }
+    }
+
+    /// Looks at the next entry, and drops it if it has not been used; false if there are none.
+    fn pass_hand(&mut self, only_files: bool) -> bool {
+        let Some(key) = self.clock.pop_front() else { return false };
+        let Some(entry) = self.entries.get_mut(&key) else { return true };
+        let is_spared = only_files && entry.resource.files() == 0;
+        if std::mem::take(&mut entry.is_used) || is_spared {
+            self.clock.push_back(key);
+        } else {
+            self.forget(&key);
+        }
+        true
+    }
+
+    fn forget(&mut self, key: &[u8]) -> bool {
+        let Some(entry) = self.entries.remove(key) else { return false };
+        self.bytes -= cost(key, &entry.resource);
+        self.files -= entry.resource.files();
+        true
+    }
+}
+
+fn cost(key: &[u8], resource: &Resource) -> usize {
+    // The key is shared by the table and the clock; the rest is what both of them need for it.
+    key.len() + resource.cost() + 128
+}
