@@ -116,7 +116,7 @@ fn room(bencher: Bencher<'_, '_>, members: u32) {
         (0..members).map(|key| rooms.join("lobby", "guest", ConnId { key, generation: 0 })).collect();
     bencher.counter(divan::counter::ItemsCount::new(members)).bench_local(|| {
         rooms.say(*ids.first().unwrap(), format_args!("guest1: a line of some length, as people write them"));
-        while let Some((id, _)) = rooms.next_hungry() {
+        while let Some((id, _)) = rooms.next_pending() {
             rooms.feed(id, |bytes| black_box(bytes).len());
         }
     });

@@ -29,31 +29,31 @@ pub enum Life {
 
 /// What is in flight, both ways; borrowed from a [`Pool`] while there is any.
 #[derive(Debug, Default)]
-pub struct Flight {
+pub struct Buffers {
     /// Input that the session has not taken.
     input: Vec<u8>,
     /// Output that the socket has not taken.
     pub out: Out,
 }
 
-/// Flights not in use, so that a reply costs no allocation.
+/// Buffers not in use, so that a reply costs no allocation.
 #[derive(Debug, Default)]
 pub struct Pool {
-    free: Vec<Box<Flight>>,
+    free: Vec<Box<Buffers>>,
 }
 
 impl Pool {
     #[inline]
-    fn take(&mut self) -> Box<Flight> {
+    fn take(&mut self) -> Box<Buffers> {
         self.free.pop().unwrap_or_default()
     }
 
-    /// Takes back a flight in which nothing waits; one that has grown large is not kept.
+    /// Takes buffers back in which nothing waits; those that have grown large are not kept.
     #[inline]
-    fn give(&mut self, flight: Box<Flight>) {
-        let is_small = flight.out.capacity().max(flight.input.capacity()) <= limits::POOL_CAPACITY;
+    fn give(&mut self, buffers: Box<Buffers>) {
+        let is_small = buffers.out.capacity().max(buffers.input.capacity()) <= limits::POOL_CAPACITY;
         if is_small && self.free.len() < limits::POOL_BOXES {
-            self.free.push(flight);
+            self.free.push(buffers);
         }
     }
 }
@@ -74,7 +74,10 @@ pub struct Env<'a> {
 }
 
 bitflags! {
-    /// What a connection waits for, and what it knows of its peer.
+    /// What a connection waits for, and what it knows of its peer. The first four are cleared by
+    /// [`Conn::go_on`] when it does what they ask for, in the order of that function; while one of them is
+    /// set and the output has room, [`Conn::has_turn`] holds, so that an engine puts the connection into
+    /// its run queue; if the output is full, the writable event brings it there.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     struct State: u8 {
         /// The session asked for another turn.
@@ -97,7 +100,7 @@ bitflags! {
 #[derive(Debug)]
 pub struct Conn {
     session: Session,
-    flight: Option<Box<Flight>>,
+    buffers: Option<Box<Buffers>>,
     deadline: Time,
     life: Life,
     state: State,
@@ -110,7 +113,7 @@ impl Conn {
     pub fn new(session: Session) -> Self {
         Self {
             session,
-            flight: None,
+            buffers: None,
             deadline: Time::NEVER,
             life: Life::Open,
             state: State::empty(),
@@ -148,7 +151,7 @@ impl Conn {
             Life::Open => {
                 let held = self.state & State::HELD;
                 self.call(|session, cx| session.expired(cx), &[], env);
-                if self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty()) {
+                if self.buffers.as_ref().is_some_and(|buffers| !buffers.input.is_empty()) {
                     // There may be room by now, but the session was not offered what waited for it.
                     self.state |= held;
                 }
@@ -194,10 +197,10 @@ impl Conn {
         self.state.intersects(State::TURN) && self.life == Life::Open && !self.out_is_full()
     }
 
-    /// Whether nothing is in flight and nothing is due: only input, time or the operator can change that.
+    /// Whether nothing is in buffers and nothing is due: only input, time or the operator can change that.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.flight.is_none() && !self.state.intersects(State::TURN) && self.life == Life::Open
+        self.buffers.is_none() && !self.state.intersects(State::TURN) && self.life == Life::Open
     }
 
     /// Whether to read from the peer: not when it does not read what it is sent (back-pressure), not
@@ -207,13 +210,13 @@ impl Conn {
         if self.life != Life::Open || self.state.intersects(State::PEER_DONE | State::HELD) {
             return false;
         }
-        let Some(flight) = &self.flight else { return true };
-        !self.is_busy() && !flight.out.is_full()
+        let Some(buffers) = &self.buffers else { return true };
+        !self.is_busy() && !buffers.out.is_full()
     }
 
     /// Whether the session has left input until its turn.
     fn is_busy(&self) -> bool {
-        let has_input = || self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty());
+        let has_input = || self.buffers.as_ref().is_some_and(|buffers| !buffers.input.is_empty());
         self.state.contains(State::YIELDED) && has_input()
     }
 
@@ -244,34 +247,34 @@ impl Conn {
 
     /// The connection is over; lets the session say what it must to the rest of the program.
     pub fn closed(&mut self, why: Why, env: &mut Env<'_>) {
-        let mut flight = self.flight.take().unwrap_or_else(|| env.pool.take());
-        let mut cx = cx(Input::new(&[]), &mut flight.out, &mut self.deadline, env);
+        let mut buffers = self.buffers.take().unwrap_or_else(|| env.pool.take());
+        let mut cx = cx(Input::new(&[]), &mut buffers.out, &mut self.deadline, env);
         self.session.handler().closed(&mut cx, why);
-        flight.out.reset();
-        flight.input.clear();
-        env.pool.give(flight);
+        buffers.out.reset();
+        buffers.input.clear();
+        env.pool.give(buffers);
     }
 
     /// After writing: keeps what was not sent of `read_buffer`, or gives the buffers back.
     #[inline]
     pub fn settle(&mut self, read_buffer: &[u8], pool: &mut Pool) {
-        let Some(flight) = &mut self.flight else { return };
-        flight.out.keep(read_buffer);
-        if (flight.out.is_empty() && flight.input.is_empty())
-            && let Some(flight) = self.flight.take()
+        let Some(buffers) = &mut self.buffers else { return };
+        buffers.out.keep(read_buffer);
+        if (buffers.out.is_empty() && buffers.input.is_empty())
+            && let Some(buffers) = self.buffers.take()
         {
-            pool.give(flight);
+            pool.give(buffers);
         }
     }
 
     /// What waits to be sent, if anything does.
     pub fn out(&mut self) -> Option<&mut Out> {
-        self.flight.as_mut().map(|flight| &mut flight.out).filter(|out| !out.is_empty())
+        self.buffers.as_mut().map(|buffers| &mut buffers.out).filter(|out| !out.is_empty())
     }
 
     /// Whether nothing waits to be sent.
     pub fn is_flushed(&self) -> bool {
-        self.flight.as_ref().is_none_or(|flight| flight.out.is_empty())
+        self.buffers.as_ref().is_none_or(|buffers| buffers.out.is_empty())
     }
 
     /// Where the connection is in its life.
@@ -295,7 +298,7 @@ impl Conn {
     }
 
     fn out_is_full(&self) -> bool {
-        self.flight.as_ref().is_some_and(|flight| flight.out.is_full())
+        self.buffers.as_ref().is_some_and(|buffers| buffers.out.is_full())
     }
 
     /// Calls the session and does what it wants.
@@ -310,9 +313,9 @@ impl Conn {
         if !matches!(flow, Flow::Continue) {
             self.follow(flow, env);
         }
-        if let Some(flight) = self.flight.as_deref().filter(|flight| !flight.input.is_empty()) {
-            self.state.set(State::HELD, flight.out.is_full());
-            if flight.input.len() > limits::PENDING_INPUT {
+        if let Some(buffers) = self.buffers.as_deref().filter(|buffers| !buffers.input.is_empty()) {
+            self.state.set(State::HELD, buffers.out.is_full());
+            if buffers.input.len() > limits::PENDING_INPUT {
                 debug_assert!(false, "a handler left more input than any may need");
                 self.life = Life::Dead(Why::Failed);
             }
@@ -330,8 +333,8 @@ impl Conn {
         fresh: &[u8],
         env: &mut Env<'_>,
     ) -> Flow {
-        let Self { session, flight, deadline, .. } = self;
-        let Flight { input: left, out } = &mut **flight.get_or_insert_with(|| env.pool.take());
+        let Self { session, buffers, deadline, .. } = self;
+        let Buffers { input: left, out } = &mut **buffers.get_or_insert_with(|| env.pool.take());
         if left.is_empty() {
             out.allow_passing(true);
             let mut cx = cx(Input::new(fresh), out, deadline, env);
@@ -357,7 +360,7 @@ impl Conn {
             self.session = *session;
             self.deadline = Time::NEVER;
             flow = self.offer(|session, cx| session.open(cx), &[], env);
-            let has_input = self.flight.as_ref().is_some_and(|flight| !flight.input.is_empty());
+            let has_input = self.buffers.as_ref().is_some_and(|buffers| !buffers.input.is_empty());
             if matches!(flow, Flow::Continue) && has_input {
                 flow = self.offer(|session, cx| session.input(cx), &[], env);
             }
@@ -368,8 +371,8 @@ impl Conn {
             Flow::Finish(why) => {
                 self.life = Life::Finishing(why);
                 self.deadline = env.now.after(limits::FINISH_PROGRESS);
-                if let Some(flight) = &mut self.flight {
-                    flight.input.clear();
+                if let Some(buffers) = &mut self.buffers {
+                    buffers.input.clear();
                 }
             }
             Flow::Abort(why) => self.life = Life::Dead(why),

@@ -22,7 +22,7 @@ use control::Control;
 use datagram::Guard;
 use mio_net::MioNet;
 use net::Source;
-use reactor::{House, Reactor};
+use reactor::{Reactor, Settings};
 
 /// The ways to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
         }
     }
     let Setup { services, shared, grace, .. } = setup;
-    let mut reactor = Reactor::new(net, House { services, shared, capacity, grace }, guard);
+    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace }, guard);
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
     }

@@ -139,7 +139,8 @@ pub trait Handler {
         Flow::Finish(Why::PeerDone)
     }
 
-    /// The deadline has passed; it is [`Time::NEVER`] again.
+    /// The deadline has passed; it is [`Time::NEVER`] again. It may be one that was set before an early
+    /// return, for instance while the output was full: a handler of several deadlines looks which one it is.
     fn expired(&mut self, _cx: &mut Cx<'_>) -> Flow {
         Flow::Finish(Why::TimedOut)
     }

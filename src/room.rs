@@ -81,7 +81,7 @@ struct Room {
     /// Bytes said before the present round that it offers to everyone, and bytes said since it began.
     offered: usize,
     fresh: usize,
-    hungry: bool,
+    pending: bool,
 }
 
 /// All rooms and their members.
@@ -90,7 +90,7 @@ pub struct Rooms {
     rooms: Slab<Room>,
     by_name: HashMap<String, usize>,
     members: Slab<Member>,
-    hungry: VecDeque<usize>,
+    pending: VecDeque<usize>,
     authors: u64,
 }
 
@@ -134,7 +134,7 @@ impl Rooms {
         place(&mut self.members, room, gap);
         if room.members.is_empty() {
             self.by_name.remove(&room.name);
-            self.hungry.retain(|at| *at != member.room);
+            self.pending.retain(|at| *at != member.room);
             self.rooms.remove(member.room);
         }
         Some(member.name)
@@ -192,20 +192,20 @@ impl Rooms {
     }
 
     /// Whether anyone may have something to hear.
-    pub fn is_hungry(&self) -> bool {
-        !self.hungry.is_empty()
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// Whether anything was said since the last call, for engines whose members look for themselves.
-    pub fn take_hunger(&mut self) -> bool {
-        let hungry = !self.hungry.is_empty();
-        for at in self.hungry.drain(..) {
+    pub fn take_pending(&mut self) -> bool {
+        let pending = !self.pending.is_empty();
+        for at in self.pending.drain(..) {
             if let Some(room) = self.rooms.get_mut(at) {
-                room.hungry = false;
+                room.pending = false;
                 (room.offered, room.fresh) = (0, 0);
             }
         }
-        hungry
+        pending
     }
 
     /// Whether more was said in the member's room than everyone has been offered. Who goes on speaking
@@ -217,10 +217,10 @@ impl Rooms {
 
     /// The next member that has something to hear. Every member of a room comes once a round; what is
     /// said during a round makes another one.
-    pub fn next_hungry(&mut self) -> Option<(MemberId, ConnId)> {
-        while let Some(&at) = self.hungry.front() {
+    pub fn next_pending(&mut self) -> Option<(MemberId, ConnId)> {
+        while let Some(&at) = self.pending.front() {
             let Some(room) = self.rooms.get_mut(at) else {
-                self.hungry.pop_front();
+                self.pending.pop_front();
                 continue;
             };
             while let Some(id) = room.members.get(room.fed).copied() {
@@ -232,8 +232,8 @@ impl Rooms {
             }
             room.fed = 0;
             if room.fresh == 0 {
-                room.hungry = false;
-                self.hungry.pop_front();
+                room.pending = false;
+                self.pending.pop_front();
             }
             room.offered = std::mem::take(&mut room.fresh);
         }
@@ -317,17 +317,17 @@ impl Rooms {
             if room.log.is_too_long(LOG_BYTES) {
                 self.evict(at);
             }
-            self.make_hungry(at);
+            self.mark_pending(at);
         }
     }
 
-    fn make_hungry(&mut self, at: usize) {
+    fn mark_pending(&mut self, at: usize) {
         if let Some(room) = self.rooms.get_mut(at)
-            && !std::mem::replace(&mut room.hungry, true)
+            && !std::mem::replace(&mut room.pending, true)
         {
             room.offered = std::mem::take(&mut room.fresh);
             room.fed = 0;
-            self.hungry.push_back(at);
+            self.pending.push_back(at);
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Shared {
     zone: TimeZone,
     rooms: Mutex<Rooms>,
     /// Told when a room has something new, for engines whose members wait in threads.
-    pub(crate) news: Condvar,
+    pub(crate) room_changed: Condvar,
     show: Show,
     web_address: OnceLock<String>,
     /// Journals that got lines in this turn.
@@ -39,7 +39,7 @@ impl Shared {
             clock,
             zone,
             rooms: Mutex::default(),
-            news: Condvar::new(),
+            room_changed: Condvar::new(),
             show,
             web_address: OnceLock::new(),
             journals: Mutex::default(),

@@ -156,6 +156,6 @@ fn an_idle_connection_holds_no_buffer() {
     let mut bench = Bench::new(session([], 9, 0));
     bench.call(|conn, env| conn.input(b"x", env));
     bench.said();
-    assert!(bench.conn.flight.is_none());
+    assert!(bench.conn.buffers.is_none());
     assert_eq!(bench.pool.free.len(), 1);
 }

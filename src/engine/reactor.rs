@@ -29,20 +29,21 @@ use crate::shared::Shared;
 use crate::time::Time;
 use crate::timer::Timers;
 
+mod accept;
 mod datagrams;
-mod door;
 mod feed;
 mod slot;
 #[cfg(test)]
 mod tests;
 
+use accept::Acceptor;
 use datagrams::Datagrams;
-use door::Doors;
 use slot::Slot;
 
-/// What a connection needs of the reactor while it has its turn.
+/// What a connection needs of the reactor while it has its turn. Of this, `Conn` is lent an
+/// [`Env`](crate::conn::Env) (no network), and of that a handler a [`Cx`](crate::protocol::Cx) (no pool).
 #[derive(Debug)]
-struct Tools<N> {
+struct Context<N> {
     net: N,
     shared: Arc<Shared>,
     pool: Pool,
@@ -55,7 +56,7 @@ struct Tools<N> {
 
 /// What a reactor serves, and within which bounds.
 #[derive(Debug)]
-pub struct House {
+pub struct Settings {
     /// The services; listeners name them by index.
     pub services: Vec<Service>,
     /// What all connections share.
@@ -69,11 +70,11 @@ pub struct House {
 /// See the module.
 #[derive(Debug)]
 pub struct Reactor<N: Net> {
-    tools: Tools<N>,
+    context: Context<N>,
     /// The one buffer that every read goes into.
     buffer: Box<[u8]>,
     services: Vec<Service>,
-    doors: Doors<N::Listener>,
+    acceptor: Acceptor<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket>>,
     guard: Guard,
     slots: Slab<Slot<N::Stream>>,
@@ -84,7 +85,7 @@ pub struct Reactor<N: Net> {
     dead: Vec<u32>,
     ready: Vec<Ready>,
     /// Members of rooms were left for the next turn.
-    hungry: bool,
+    rooms_pending: bool,
     generation: u32,
     grace: Duration,
     /// When the sessions are told of a drain, and when it ends, whoever is left; never if there is none.
@@ -94,15 +95,15 @@ pub struct Reactor<N: Net> {
 
 impl<N: Net> Reactor<N> {
     /// A reactor without listeners yet.
-    pub fn new(net: N, house: House, guard: Guard) -> Self {
-        let House { services, shared, capacity, grace } = house;
+    pub fn new(net: N, settings: Settings, guard: Guard) -> Self {
+        let Settings { services, shared, capacity, grace } = settings;
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         Self {
-            tools: Tools { net, shared, pool: Pool::default(), now, alone: false, draining: false },
+            context: Context { net, shared, pool: Pool::default(), now, alone: false, draining: false },
             buffer,
             services,
-            doors: Doors::new(capacity),
+            acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
             guard,
             slots: Slab::new(),
@@ -110,7 +111,7 @@ impl<N: Net> Reactor<N> {
             runnable: Vec::new(),
             dead: Vec::new(),
             ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
-            hungry: false,
+            rooms_pending: false,
             generation: 0,
             grace,
             tell_at: Time::NEVER,
@@ -125,19 +126,21 @@ impl<N: Net> Reactor<N> {
     pub fn run(&mut self) -> io::Result<()> {
         while !self.is_drained() {
             let timeout = self.may_sleep();
-            self.tools.net.poll(&mut self.ready, timeout)?;
+            self.context.net.poll(&mut self.ready, timeout)?;
             self.turn()?;
         }
         self.close_all();
         Ok(())
     }
 
-    /// One turn: everything that is ready gets its share, then time, then the rooms.
+    /// One turn: everything that is ready gets its share, then who was left over, then time, datagrams and
+    /// new connections; then the rooms, so that all that was said in the turn leaves in one write; last,
+    /// when nobody can refer to them any more, the slots of the dead.
     fn turn(&mut self) -> io::Result<()> {
-        self.tools.now = self.tools.net.now();
+        self.context.now = self.context.net.now();
         let mut ready = std::mem::take(&mut self.ready);
         let mut runnable = std::mem::take(&mut self.runnable);
-        self.tools.alone = ready.len() + runnable.len() <= 1 && !self.hungry;
+        self.context.alone = ready.len() + runnable.len() <= 1 && !self.rooms_pending;
         for event in ready.drain(..) {
             self.dispatch(event)?;
         }
@@ -148,10 +151,10 @@ impl<N: Net> Reactor<N> {
         self.tick();
         self.tell_of_drain();
         self.answer_datagrams();
-        self.open_doors();
-        self.hungry = self.feed_rooms();
+        self.accept_all();
+        self.rooms_pending = self.feed_rooms();
         self.reap();
-        self.tools.shared.end_turn();
+        self.context.shared.end_turn();
         debug_assert_eq!(self.check_invariants(), Ok(()));
         Ok(())
     }
@@ -159,9 +162,9 @@ impl<N: Net> Reactor<N> {
     fn dispatch(&mut self, event: Ready) -> io::Result<()> {
         match event.source {
             Source::Conn(id) => self.advance(id, |slot| slot.note(event)),
-            Source::Listener(index) => self.doors.note(index),
+            Source::Listener(index) => self.acceptor.note(index),
             Source::Datagrams(index) => self.note_datagrams(index),
-            Source::Control => match self.tools.net.command() {
+            Source::Control => match self.context.net.command() {
                 Some(Command::Drain) => self.drain(),
                 Some(Command::Quit) => return Err(super::stopped_at_once()),
                 None => {}
@@ -178,7 +181,7 @@ impl<N: Net> Reactor<N> {
             return;
         };
         prepare(slot);
-        slot.advance(id, &mut self.tools, &mut self.buffer);
+        slot.advance(id, &mut self.context, &mut self.buffer);
         if !slot.is_at_rest() {
             self.settle(id);
         }
@@ -195,15 +198,15 @@ impl<N: Net> Reactor<N> {
         if slot.has_more_to_do() && slot.enqueue() {
             self.runnable.push(id);
         }
-        self.timers.arm(id.key, slot.conn.deadline(), self.tools.now);
+        self.timers.arm(id.key, slot.conn.deadline(), self.context.now);
     }
 
     /// Calls whose deadline has come. One that was moved later is armed again.
     fn tick(&mut self) {
-        while let Some(key) = self.timers.pop(self.tools.now) {
+        while let Some(key) = self.timers.pop(self.context.now) {
             let Some(slot) = self.slots.get_mut(key as usize) else { continue };
             let id = ConnId { key, generation: slot.generation };
-            slot.tick(id, &mut self.tools, &mut self.buffer);
+            slot.tick(id, &mut self.context, &mut self.buffer);
             self.settle(id);
         }
     }
@@ -218,10 +221,10 @@ impl<N: Net> Reactor<N> {
             self.timers.cancel(key);
             if let Some(mut slot) = self.slots.try_remove(key as usize) {
                 let id = ConnId { key, generation: slot.generation };
-                slot.close(id, &mut self.tools, &self.services);
-                self.doors.someone_left();
+                slot.close(id, &mut self.context, &self.services);
+                self.acceptor.connection_closed();
                 // Those who stay in the room have not heard of it, and nothing else may wake the loop.
-                self.hungry |= self.tools.shared.rooms().is_hungry();
+                self.rooms_pending |= self.context.shared.rooms().has_pending();
             }
         }
         self.dead = dead;
@@ -229,23 +232,23 @@ impl<N: Net> Reactor<N> {
 
     /// How long the poll may wait: not at all while anyone has something to do.
     fn may_sleep(&self) -> Option<Duration> {
-        let waiting = self.doors.is_open_and_waiting() || self.datagrams_wait() || self.hungry;
+        let waiting = self.acceptor.has_waiting() || self.datagrams_wait() || self.rooms_pending;
         if waiting || !self.runnable.is_empty() {
             return Some(Duration::ZERO);
         }
-        let now = self.tools.now;
+        let now = self.context.now;
         let stop = self.tell_at.min(self.drained_by);
-        self.timers.next_due(now).min(self.doors.paused_until()).min(stop).since(now)
+        self.timers.next_due(now).min(self.acceptor.paused_until()).min(stop).since(now)
     }
 
     /// Stops listening; what has come so far is still answered, and then every session is told.
     fn drain(&mut self) {
-        self.open_doors();
-        self.doors.close();
+        self.accept_all();
+        self.acceptor.close();
         self.datagrams.clear();
-        self.tools.draining = true;
-        self.tell_at = self.tools.now.after(limits::DRAIN_WATCH);
-        self.drained_by = self.tools.now.after(self.grace);
+        self.context.draining = true;
+        self.tell_at = self.context.now.after(limits::DRAIN_WATCH);
+        self.drained_by = self.context.now.after(self.grace);
         super::announce_drain(self.slots.len(), self.grace);
         for id in self.everyone() {
             self.advance(id, |_| ());
@@ -257,14 +260,14 @@ impl<N: Net> Reactor<N> {
 
     /// Tells every session of the drain, after what its peer had sent by then.
     fn tell_of_drain(&mut self) {
-        if self.tell_at > self.tools.now {
+        if self.tell_at > self.context.now {
             return;
         }
         self.tell_at = Time::NEVER;
         for id in self.everyone() {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {
-                slot.drain(id, &mut self.tools, &mut self.buffer);
+                slot.drain(id, &mut self.context, &mut self.buffer);
                 self.settle(id);
             }
         }
@@ -275,7 +278,7 @@ impl<N: Net> Reactor<N> {
     }
 
     fn is_drained(&self) -> bool {
-        self.tools.draining && (self.slots.is_empty() || self.drained_by <= self.tools.now)
+        self.context.draining && (self.slots.is_empty() || self.drained_by <= self.context.now)
     }
 
     /// Ends whoever is left after the grace.
@@ -285,7 +288,7 @@ impl<N: Net> Reactor<N> {
             self.dead.extend(u32::try_from(key));
         }
         self.reap();
-        self.tools.shared.end_turn();
+        self.context.shared.end_turn();
     }
 
     /// Puts emptied vectors back, so that turns allocate nothing.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,31 +28,29 @@ use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
 use crate::time::Time;
 
-mod news;
 mod worker;
+mod writer;
 
 use worker::Worker;
 
 /// Stack of a thread: sessions are small and nothing recurses.
 const STACK: usize = 256 * 1024;
 const CONTROL: Token = Token(usize::MAX);
-const ROOM_AGAIN: Token = Token(usize::MAX - 1);
+const CONNECTION_ENDED: Token = Token(usize::MAX - 1);
 
 /// What all threads know.
 #[derive(Debug)]
-struct Hall {
+struct State {
     services: Vec<Service>,
     shared: Arc<Shared>,
     started: Instant,
     draining: AtomicBool,
     /// The sockets of open connections: to tell their threads of a drain.
     open: Mutex<HashMap<u32, Arc<OwnedFd>>>,
-    /// Told when a connection has ended.
-    left: Condvar,
     waker: Waker,
 }
 
-impl Hall {
+impl State {
     fn now(&self) -> Time {
         Time::since_start(self.started.elapsed())
     }
@@ -68,14 +66,13 @@ impl Hall {
     /// A connection has ended: its descriptor is free as soon as its thread lets go of it.
     fn leave(&self, key: u32) {
         self.open().remove(&key);
-        self.left.notify_all();
         let _ = self.waker.wake();
     }
 }
 
 /// A listening socket of the main thread.
 #[derive(Debug)]
-struct Door {
+struct ListenSocket {
     socket: OwnedFd,
     service: usize,
     waiting: bool,
@@ -84,31 +81,30 @@ struct Door {
 /// Serves until the operator stops it.
 pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let mut poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), ROOM_AGAIN)?;
+    let waker = Waker::new(poll.registry(), CONNECTION_ENDED)?;
     let (capacity, udp_ports, grace) = (setup.capacity(), setup.udp_ports(), setup.grace);
     let Setup { services, listeners, shared, mut control, .. } = setup;
     control.register(poll.registry(), CONTROL)?;
-    let hall = Arc::new(Hall {
+    let state = Arc::new(State {
         services,
         shared,
         started: Instant::now(),
         draining: AtomicBool::new(false),
         open: Mutex::default(),
-        left: Condvar::new(),
         waker,
     });
-    let mut doors = Vec::new();
+    let mut sockets = Vec::new();
     for listener in listeners {
         if let Address::Udp(address) = listener.address {
             sockets::want_destination(&listener.socket, address)?;
-            answer_datagrams(Arc::clone(&hall), listener, Guard::new(udp_ports.clone()))?;
+            answer_datagrams(Arc::clone(&state), listener, Guard::new(udp_ports.clone()))?;
         } else {
             let fd = listener.socket.as_raw_fd();
-            poll.registry().register(&mut SourceFd(&fd), Token(doors.len()), Interest::READABLE)?;
-            doors.push(Door { socket: listener.socket, service: listener.service, waiting: true });
+            poll.registry().register(&mut SourceFd(&fd), Token(sockets.len()), Interest::READABLE)?;
+            sockets.push(ListenSocket { socket: listener.socket, service: listener.service, waiting: true });
         }
     }
-    MainThread { hall, doors, capacity, next: 0, full: false, said: false }.run(
+    MainThread { state, sockets, capacity, next: 0, full: false, said: false }.run(
         &mut poll,
         &mut control,
         grace,
@@ -117,8 +113,8 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
 
 #[derive(Debug)]
 struct MainThread {
-    hall: Arc<Hall>,
-    doors: Vec<Door>,
+    state: Arc<State>,
+    sockets: Vec<ListenSocket>,
     capacity: usize,
     /// Number of the next connection.
     next: u32,
@@ -138,8 +134,8 @@ impl MainThread {
                 other => other?,
             }
             for event in &events {
-                if let Some(door) = self.doors.get_mut(event.token().0) {
-                    door.waiting = true;
+                if let Some(socket) = self.sockets.get_mut(event.token().0) {
+                    socket.waiting = true;
                 }
             }
             match control.command() {
@@ -153,26 +149,26 @@ impl MainThread {
 
     fn accept_all(&mut self) {
         self.full = false;
-        for index in 0..self.doors.len() {
+        for index in 0..self.sockets.len() {
             while !self.full && self.accept(index) {}
         }
     }
 
     /// Accepts one connection; false when there is none, or no room.
     fn accept(&mut self, index: usize) -> bool {
-        let Some(door) = self.doors.get_mut(index).filter(|door| door.waiting) else { return false };
-        if self.hall.open().len() >= self.capacity {
+        let Some(socket) = self.sockets.get_mut(index).filter(|socket| socket.waiting) else { return false };
+        if self.state.open().len() >= self.capacity {
             self.pause("as many connections as there is room for");
             return false;
         }
-        match sockets::accept(door.socket.as_fd(), SocketFlags::empty()) {
+        match sockets::accept(socket.socket.as_fd(), SocketFlags::empty()) {
             Ok((stream, peer)) => {
-                let service = door.service;
+                let service = socket.service;
                 self.start(stream, peer, service);
                 true
             }
             Err(Errno::AGAIN) => {
-                door.waiting = false;
+                socket.waiting = false;
                 self.said = false;
                 false
             }
@@ -192,17 +188,17 @@ impl MainThread {
     }
 
     fn start(&mut self, stream: OwnedFd, peer: Peer, service: usize) {
-        let Some(session) = self.hall.services.get(service).map(Service::session) else { return };
+        let Some(session) = self.state.services.get(service).map(Service::session) else { return };
         let key = self.next;
         self.next = self.next.wrapping_add(1);
         let stream = Arc::new(stream);
-        self.hall.open().insert(key, Arc::clone(&stream));
-        let hall = Arc::clone(&self.hall);
+        self.state.open().insert(key, Arc::clone(&stream));
+        let state = Arc::clone(&self.state);
         let id = ConnId { key, generation: 0 };
-        let work = move || Worker::new(hall, id, stream, peer, service, Conn::new(session)).run();
+        let work = move || Worker::new(state, id, stream, peer, service, Conn::new(session)).run();
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(work) {
             self.pause(&format!("no thread for another connection: {error}"));
-            self.hall.leave(key);
+            self.state.leave(key);
         }
     }
 
@@ -215,10 +211,10 @@ impl MainThread {
         grace: Duration,
     ) -> io::Result<()> {
         self.accept_all();
-        self.doors.clear();
-        self.hall.draining.store(true, Ordering::SeqCst);
+        self.sockets.clear();
+        self.state.draining.store(true, Ordering::SeqCst);
         let until = Instant::now() + grace;
-        let open: Vec<_> = self.hall.open().values().cloned().collect();
+        let open: Vec<_> = self.state.open().values().cloned().collect();
         super::announce_drain(open.len(), grace);
         for stream in open {
             // Where input is unread, its thread is not waiting for any: it will see by itself. To close
@@ -227,7 +223,7 @@ impl MainThread {
                 let _ = rustix::net::shutdown(&*stream, Shutdown::Read);
             }
         }
-        while !self.hall.open().is_empty() && Instant::now() < until {
+        while !self.state.open().is_empty() && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
             match poll.poll(events, Some(left)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -242,8 +238,8 @@ impl MainThread {
 }
 
 /// Starts the thread that answers on a datagram socket. It ends with the process.
-fn answer_datagrams(hall: Arc<Hall>, listener: Listener, mut guard: Guard) -> io::Result<()> {
-    let Some(service) = hall.services.get(listener.service) else { return Ok(()) };
+fn answer_datagrams(state: Arc<State>, listener: Listener, mut guard: Guard) -> io::Result<()> {
+    let Some(service) = state.services.get(listener.service) else { return Ok(()) };
     let mut exchange = Exchange::new(service.session());
     let mut buffer = vec![0; limits::READ_BUFFER];
     let socket = listener.socket;
@@ -251,7 +247,7 @@ fn answer_datagrams(hall: Arc<Hall>, listener: Listener, mut guard: Guard) -> io
         loop {
             let mut fds = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
             let _ = rustix::event::poll(&mut fds, None);
-            if hall.is_draining() {
+            if state.is_draining() {
                 return;
             }
             loop {
@@ -260,12 +256,12 @@ fn answer_datagrams(hall: Arc<Hall>, listener: Listener, mut guard: Guard) -> io
                     Err(Errno::AGAIN) => break,
                     Err(_) => continue,
                 };
-                let now = hall.now();
+                let now = state.now();
                 if !guard.allows(&datagram.peer, datagram.unicast, now) {
                     continue;
                 }
                 let bytes = buffer.get(..datagram.len).unwrap_or_default();
-                if let Some(reply) = exchange.reply(bytes, &datagram.peer, &hall.shared, now) {
+                if let Some(reply) = exchange.reply(bytes, &datagram.peer, &state.shared, now) {
                     let _ = sockets::send_back(socket.as_fd(), reply, &datagram.way_back);
                 }
             }

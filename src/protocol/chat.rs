@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::line::{Line, Rules, Talk, refuse_http, refuse_long};
+use super::line::{Line, LineProtocol, Rules, refuse_http, refuse_long};
 use super::{Cx, Flow, Protocol, Why};
 use crate::config::duration;
 use crate::escape::is_hidden;
@@ -60,7 +60,7 @@ impl Protocol for Line<Chat> {
     }
 }
 
-impl Talk for Chat {
+impl LineProtocol for Chat {
     fn rules(&self) -> Rules {
         Rules {
             max_line: self.options.max_line.min(LONGEST_LINE),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::line::{Line, Rules, Talk};
+use super::line::{Line, LineProtocol, Rules};
 use super::{Cx, Flow, Protocol, Why};
 use crate::config::duration;
 use crate::framing::Message;
@@ -47,7 +47,7 @@ impl Protocol for Line<Hello> {
     }
 }
 
-impl Talk for Hello {
+impl LineProtocol for Hello {
     fn rules(&self) -> Rules {
         Rules { quiet: Some(self.options.quiet), ..Rules::default() }
     }

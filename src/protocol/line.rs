@@ -17,7 +17,7 @@ pub struct Rules {
     pub max_line: usize,
     /// How long an unterminated message stays quiet until it is taken as complete.
     pub pause: Duration,
-    /// How long the peer may be silent until [`Talk::quiet`] is called.
+    /// How long the peer may be silent until [`LineProtocol::quiet`] is called.
     pub quiet: Option<Duration>,
     /// When telnet sequences are taken out.
     pub telnet: Telnet,
@@ -35,7 +35,7 @@ impl Default for Rules {
 }
 
 /// A protocol of messages.
-pub trait Talk {
+pub trait LineProtocol {
     /// The bounds and pauses of this conversation.
     fn rules(&self) -> Rules {
         Rules::default()
@@ -99,7 +99,7 @@ pub trait Talk {
     }
 }
 
-/// A [`Talk`] as a handler of bytes. Boxed, so that a session stays small.
+/// A [`LineProtocol`] as a handler of bytes. Boxed, so that a session stays small.
 #[derive(Debug)]
 pub struct Line<T>(Box<State<T>>);
 
@@ -108,28 +108,28 @@ struct State<T> {
     lines: Lines,
     /// When the silence becomes too long, apart from the pause of a tail.
     quiet_at: Time,
-    talk: T,
+    protocol: T,
 }
 
-impl<T: Talk> Line<T> {
+impl<T: LineProtocol> Line<T> {
     /// The conversation before its first byte.
-    pub fn new(talk: T) -> Self {
-        Self(Box::new(State { lines: Lines::new(talk.rules().telnet), quiet_at: Time::NEVER, talk }))
+    pub fn new(protocol: T) -> Self {
+        Self(Box::new(State { lines: Lines::new(protocol.rules().telnet), quiet_at: Time::NEVER, protocol }))
     }
 }
 
-impl<T: Talk> State<T> {
+impl<T: LineProtocol> State<T> {
     /// Handles every whole message while the output has room.
     fn messages(&mut self, cx: &mut Cx<'_>) -> Flow {
-        let max = self.talk.rules().max_line;
+        let max = self.protocol.rules().max_line;
         while !cx.out.is_full() {
-            if !cx.input.rest().is_empty() && self.talk.must_wait(cx) {
+            if !cx.input.rest().is_empty() && self.protocol.must_wait(cx) {
                 return Flow::Yield;
             }
             let flow = match self.lines.next(&mut cx.input, max, cx.out) {
-                Next::Message(message) => self.talk.message(&message, cx),
-                Next::Http(line) => self.talk.http(&line, cx),
-                Next::TooLong => return self.talk.too_long(cx),
+                Next::Message(message) => self.protocol.message(&message, cx),
+                Next::Http(line) => self.protocol.http(&line, cx),
+                Next::TooLong => return self.protocol.too_long(cx),
                 Next::Incomplete => return self.tail(cx),
             };
             if !matches!(flow, Flow::Continue) {
@@ -141,7 +141,7 @@ impl<T: Talk> State<T> {
 
     fn tail(&mut self, cx: &mut Cx<'_>) -> Flow {
         let tail = cx.input.rest();
-        if !self.lines.is_line_connection() && self.talk.is_whole(tail) {
+        if !self.lines.is_line_connection() && self.protocol.is_whole(tail) {
             return self.take_tail(cx);
         }
         self.set_deadline(cx);
@@ -150,7 +150,7 @@ impl<T: Talk> State<T> {
 
     fn take_tail(&mut self, cx: &mut Cx<'_>) -> Flow {
         let flow = match self.lines.take_tail(&mut cx.input, cx.out) {
-            Some(message) => self.talk.message(&message, cx),
+            Some(message) => self.protocol.message(&message, cx),
             None => Flow::Continue,
         };
         self.set_deadline(cx);
@@ -158,22 +158,22 @@ impl<T: Talk> State<T> {
     }
 
     fn restart_quiet(&mut self, cx: &Cx<'_>) {
-        self.quiet_at = self.talk.rules().quiet.map_or(Time::NEVER, |quiet| cx.now.after(quiet));
+        self.quiet_at = self.protocol.rules().quiet.map_or(Time::NEVER, |quiet| cx.now.after(quiet));
     }
 
     fn set_deadline(&mut self, cx: &mut Cx<'_>) {
-        let pause = self.lines.pause(cx.input.rest(), self.talk.rules().pause);
+        let pause = self.lines.pause(cx.input.rest(), self.protocol.rules().pause);
         let pause_at = pause.map_or(Time::NEVER, |pause| cx.now.after(pause));
         *cx.deadline = self.quiet_at.min(pause_at);
     }
 }
 
-impl<T: Talk> Handler for Line<T> {
+impl<T: LineProtocol> Handler for Line<T> {
     fn open(&mut self, cx: &mut Cx<'_>) -> Flow {
         let state = &mut *self.0;
         state.restart_quiet(cx);
         state.set_deadline(cx);
-        state.talk.open(cx)
+        state.protocol.open(cx)
     }
 
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow {
@@ -187,7 +187,7 @@ impl<T: Talk> Handler for Line<T> {
 
     fn eof(&mut self, cx: &mut Cx<'_>) -> Flow {
         match self.0.take_tail(cx) {
-            Flow::Continue => self.0.talk.eof(cx),
+            Flow::Continue => self.0.protocol.eof(cx),
             flow => flow,
         }
     }
@@ -204,26 +204,26 @@ impl<T: Talk> Handler for Line<T> {
         }
         state.restart_quiet(cx);
         state.set_deadline(cx);
-        state.talk.quiet(cx)
+        state.protocol.quiet(cx)
     }
 
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
         match self.0.take_tail(cx) {
-            Flow::Continue => self.0.talk.drain(cx),
+            Flow::Continue => self.0.protocol.drain(cx),
             flow => flow,
         }
     }
 
     fn closed(&mut self, cx: &mut Cx<'_>, why: Why) {
-        self.0.talk.closed(cx, why);
+        self.0.protocol.closed(cx, why);
     }
 
     fn datagram(&mut self, datagram: &[u8], cx: &mut Cx<'_>) -> Answer {
-        self.0.talk.datagram(datagram, cx)
+        self.0.protocol.datagram(datagram, cx)
     }
 
     fn member(&self) -> Option<MemberId> {
-        self.0.talk.member()
+        self.0.protocol.member()
     }
 }
 

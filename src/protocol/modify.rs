@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::line::{Line, Rules, Talk};
+use super::line::{Line, LineProtocol, Rules};
 use super::{Cx, Flow, Protocol};
 use crate::config::duration;
 use crate::framing::Message;
@@ -74,7 +74,7 @@ impl Protocol for Line<Modify> {
     }
 }
 
-impl Talk for Modify {
+impl LineProtocol for Modify {
     fn rules(&self) -> Rules {
         let max_line = self.options.max_line.min(limits::MAX_LINE);
         Rules { max_line, pause: self.options.pause, ..Rules::default() }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::line::{Line, Talk, complain};
+use super::line::{Line, LineProtocol, complain};
 use super::{Answer, Cx, Flow, NoOptions, Protocol};
 use crate::framing::{End, Message};
 
@@ -21,7 +21,7 @@ impl Protocol for Line<Reqtime> {
     }
 }
 
-impl Talk for Reqtime {
+impl LineProtocol for Reqtime {
     fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
         answer(&message.text, message.end, cx);
         Flow::Continue

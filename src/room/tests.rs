@@ -40,7 +40,7 @@ fn a_round_visits_whoever_lacks_something_and_ends() {
     let ids: Vec<_> = (0..5).map(|n| rooms.join("lobby", "guest", conn(n))).collect();
     rooms.say(ids[0], format_args!("hi"));
     let mut fed = Vec::new();
-    while let Some((id, conn)) = rooms.next_hungry() {
+    while let Some((id, conn)) = rooms.next_pending() {
         hear(&mut rooms, id);
         fed.push(conn.key);
         if fed.len() == 2 {
@@ -50,7 +50,7 @@ fn a_round_visits_whoever_lacks_something_and_ends() {
     }
     fed.sort_unstable();
     assert_eq!(fed, [1, 2, 3, 4]);
-    assert!(!rooms.is_hungry());
+    assert!(!rooms.has_pending());
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn an_empty_room_is_freed() {
     let a = rooms.join("lobby", "guest", conn(1));
     rooms.say(a, format_args!("hello?"));
     rooms.leave(a);
-    assert_eq!((rooms.rooms.len(), rooms.members.len(), rooms.is_hungry()), (0, 0, false));
+    assert_eq!((rooms.rooms.len(), rooms.members.len(), rooms.has_pending()), (0, 0, false));
 }
 
 proptest! {

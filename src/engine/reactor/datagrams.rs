@@ -48,9 +48,9 @@ impl<N: Net> Reactor<N> {
 
     /// Answers one datagram; false when there is none.
     fn answer_datagram(&mut self, index: usize) -> bool {
-        let tools = &mut self.tools;
+        let context = &mut self.context;
         let Some(it) = self.datagrams.get_mut(index).filter(|it| it.waiting) else { return false };
-        let datagram = match tools.net.receive(&it.socket, &mut self.buffer) {
+        let datagram = match context.net.receive(&it.socket, &mut self.buffer) {
             Ok(datagram) => datagram,
             Err(Errno::AGAIN) => {
                 it.waiting = false;
@@ -59,13 +59,13 @@ impl<N: Net> Reactor<N> {
             // An earlier reply was refused (ICMP), or the like: of no concern to the next datagram.
             Err(_) => return true,
         };
-        if !self.guard.allows(&datagram.peer, datagram.unicast, tools.now) {
+        if !self.guard.allows(&datagram.peer, datagram.unicast, context.now) {
             return true;
         }
         let bytes = self.buffer.get(..datagram.len).unwrap_or_default();
-        if let Some(reply) = it.exchange.reply(bytes, &datagram.peer, &tools.shared, tools.now) {
+        if let Some(reply) = it.exchange.reply(bytes, &datagram.peer, &context.shared, context.now) {
             // UDP may lose a reply; a full socket buffer is one way.
-            let _ = tools.net.send_back(&it.socket, reply, &datagram.way_back);
+            let _ = context.net.send_back(&it.socket, reply, &datagram.way_back);
         }
         true
     }

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use super::super::closing;
 use super::super::net::{Net, Ready};
-use super::Tools;
+use super::Context;
 use crate::conn::{Conn, Env, Life};
 use crate::limits;
 use crate::out::Front;
@@ -108,15 +108,24 @@ impl<S> Slot<S> {
     }
 
     /// Asks for the events of the socket.
-    pub(super) fn watch<N: Net<Stream = S>>(&self, id: ConnId, tools: &mut Tools<N>) -> std::io::Result<()> {
-        tools.net.watch(&self.stream, id)
+    pub(super) fn watch<N: Net<Stream = S>>(
+        &self,
+        id: ConnId,
+        context: &mut Context<N>,
+    ) -> std::io::Result<()> {
+        context.net.watch(&self.stream, id)
     }
 
     /// Starts the session.
-    pub(super) fn open<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>, buffer: &mut [u8]) {
-        self.with_env(id, tools, Conn::open);
-        self.flush(tools, &[]);
-        self.conclude(tools, buffer);
+    pub(super) fn open<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        buffer: &mut [u8],
+    ) {
+        self.with_env(id, context, Conn::open);
+        self.flush(context, &[]);
+        self.conclude(context, buffer);
     }
 
     /// One turn: what waits is sent, the session gets what it waits for, then input until the share of
@@ -124,33 +133,33 @@ impl<S> Slot<S> {
     pub(super) fn advance<N: Net<Stream = S>>(
         &mut self,
         id: ConnId,
-        tools: &mut Tools<N>,
+        context: &mut Context<N>,
         buffer: &mut [u8],
     ) {
         if !self.conn.is_quiet() {
-            self.catch_up(id, tools);
+            self.catch_up(id, context);
         }
         let mut share = limits::READ_PER_TURN;
         while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
-            share = share.saturating_sub(self.read_once(id, tools, buffer));
+            share = share.saturating_sub(self.read_once(id, context, buffer));
         }
         if !self.conn.is_quiet() {
-            self.conclude(tools, buffer);
+            self.conclude(context, buffer);
         }
         if self.conn.member().is_some() && self.can_be_fed() {
-            self.feed(tools);
+            self.feed(context);
         }
     }
 
     /// What was left over from an earlier turn.
-    fn catch_up<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>) {
+    fn catch_up<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
         if self.is_dead() {
             return;
         }
-        self.flush(tools, &[]);
+        self.flush(context, &[]);
         if self.conn.has_turn() {
-            self.with_env(id, tools, Conn::go_on);
-            self.flush(tools, &[]);
+            self.with_env(id, context, Conn::go_on);
+            self.flush(context, &[]);
         }
     }
 
@@ -160,10 +169,15 @@ impl<S> Slot<S> {
     }
 
     /// Tells the session that the daemon is stopping.
-    pub(super) fn drain<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>, buffer: &mut [u8]) {
-        self.with_env(id, tools, Conn::drain);
-        self.flush(tools, &[]);
-        self.conclude(tools, buffer);
+    pub(super) fn drain<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        buffer: &mut [u8],
+    ) {
+        self.with_env(id, context, Conn::drain);
+        self.flush(context, &[]);
+        self.conclude(context, buffer);
     }
 
     /// Whether nothing is left to do but wait for an event, without a deadline.
@@ -173,18 +187,23 @@ impl<S> Slot<S> {
     }
 
     /// Calls the session if its deadline has come.
-    pub(super) fn tick<N: Net<Stream = S>>(&mut self, id: ConnId, tools: &mut Tools<N>, buffer: &mut [u8]) {
-        self.with_env(id, tools, Conn::tick);
-        self.flush(tools, &[]);
-        self.conclude(tools, buffer);
+    pub(super) fn tick<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        buffer: &mut [u8],
+    ) {
+        self.with_env(id, context, Conn::tick);
+        self.flush(context, &[]);
+        self.conclude(context, buffer);
     }
 
     /// Gives the socket what the room has for it.
-    pub(super) fn feed<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>) {
+    pub(super) fn feed<N: Net<Stream = S>>(&mut self, context: &mut Context<N>) {
         let Some(member) = self.conn.member() else { return };
-        let (net, stream) = (&mut tools.net, &self.stream);
+        let (net, stream) = (&mut context.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
-        let fed = tools.shared.rooms().feed(member, |bytes| {
+        let fed = context.shared.rooms().feed(member, |bytes| {
             let taken = match net.write(stream, bytes, &[], false) {
                 Ok(n) => n,
                 Err(Errno::AGAIN | Errno::INTR) => 0,
@@ -211,15 +230,15 @@ impl<S> Slot<S> {
     pub(super) fn close<N: Net<Stream = S>>(
         &mut self,
         id: ConnId,
-        tools: &mut Tools<N>,
+        context: &mut Context<N>,
         services: &[Service],
     ) {
         let Life::Dead(why) = self.conn.life() else { return };
-        self.with_env(id, tools, |conn, env| conn.closed(why, env));
+        self.with_env(id, context, |conn, env| conn.closed(why, env));
         closing::tell(&closing::Closed {
             service: services.get(usize::from(self.service)).map_or("", |service| &service.name),
             peer: &self.peer,
-            seconds: f64::from(hundredths(tools.now).saturating_sub(self.opened)) / 100.0,
+            seconds: f64::from(hundredths(context.now).saturating_sub(self.opened)) / 100.0,
             read: self.read,
             written: self.written,
             why,
@@ -231,22 +250,22 @@ impl<S> Slot<S> {
     fn read_once<N: Net<Stream = S>>(
         &mut self,
         id: ConnId,
-        tools: &mut Tools<N>,
+        context: &mut Context<N>,
         buffer: &mut [u8],
     ) -> usize {
-        match tools.net.read(&self.stream, buffer) {
+        match context.net.read(&self.stream, buffer) {
             Ok(n) if n > 0 => {
                 self.got(n, buffer.len());
                 let bytes = buffer.get(..n).unwrap_or_default();
-                self.with_env(id, tools, |conn, env| conn.input(bytes, env));
-                self.flush(tools, bytes);
+                self.with_env(id, context, |conn, env| conn.input(bytes, env));
+                self.flush(context, bytes);
                 return n;
             }
             Ok(_) => {
                 self.marks.remove(Marks::READABLE);
                 self.marks.insert(Marks::READ_CLOSED);
-                self.with_env(id, tools, Conn::peer_done);
-                self.flush(tools, &[]);
+                self.with_env(id, context, Conn::peer_done);
+                self.flush(context, &[]);
             }
             Err(Errno::AGAIN) => self.marks.remove(Marks::READABLE),
             Err(Errno::INTR) => {}
@@ -268,19 +287,19 @@ impl<S> Slot<S> {
 
     /// Writes what waits, until the socket takes no more or a file has had its share of the turn.
     /// `read_buffer` holds what was read last, if the output may refer to it.
-    fn flush<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, read_buffer: &[u8]) {
-        let mut share = if tools.alone { limits::FILE_PER_TURN_ALONE } else { limits::FILE_PER_TURN };
+    fn flush<N: Net<Stream = S>>(&mut self, context: &mut Context<N>, read_buffer: &[u8]) {
+        let mut share = if context.alone { limits::FILE_PER_TURN_ALONE } else { limits::FILE_PER_TURN };
         while share > 0 && self.is(Marks::WRITABLE) {
             let Some(out) = self.conn.out() else { break };
             let (sent, wanted) = match out.front(read_buffer) {
                 Front::Empty => break,
                 Front::Bytes(first, second) => {
-                    let sent = tools.net.write(&self.stream, first, second, out.is_file_next());
+                    let sent = context.net.write(&self.stream, first, second, out.is_file_next());
                     (sent, first.len() + second.len())
                 }
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(share);
-                    let sent = tools.net.send_file(&self.stream, &range.file, range.offset, wanted);
+                    let sent = context.net.send_file(&self.stream, &range.file, range.offset, wanted);
                     share = share.saturating_sub(sent.unwrap_or(0));
                     // A file that has become shorter than promised must not pass for a whole one. And a
                     // short send says nothing about the socket: ask again.
@@ -292,7 +311,7 @@ impl<S> Slot<S> {
                     out.advance(n as u64);
                     let is_done = out.is_empty();
                     self.written += n as u64;
-                    self.conn.progressed(tools.now);
+                    self.conn.progressed(context.now);
                     if n < wanted {
                         self.marks.remove(Marks::WRITABLE);
                     }
@@ -306,47 +325,47 @@ impl<S> Slot<S> {
                 Err(_) => return self.conn.fail(Why::PeerReset),
             }
         }
-        self.conn.settle(read_buffer, &mut tools.pool);
+        self.conn.settle(read_buffer, &mut context.pool);
     }
 
     /// Takes the steps of the end that are due: all sent, then (where input may be unread, for closing on
     /// unread input makes the kernel reset the connection and destroy the reply) a short wait for the
     /// peer's end, then close. The kernel is asked: input may have come that no event has told of yet.
-    fn conclude<N: Net<Stream = S>>(&mut self, tools: &mut Tools<N>, buffer: &mut [u8]) {
+    fn conclude<N: Net<Stream = S>>(&mut self, context: &mut Context<N>, buffer: &mut [u8]) {
         match self.conn.life() {
             Life::Finishing(why) if self.conn.is_flushed() => {
-                if tools.net.has_unread(&self.stream) {
+                if context.net.has_unread(&self.stream) {
                     self.marks.insert(Marks::READABLE);
                 }
                 // A session that ends before anything was read cannot know what is on its way.
-                let unheard = why == Why::Complete && self.read == 0 && !tools.draining;
+                let unheard = why == Why::Complete && self.read == 0 && !context.draining;
                 let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
                 let may_be_unread = self.is(Marks::READABLE) || sending || unheard;
                 if self.conn.is_peer_done() || !may_be_unread {
                     self.conn.fail(why);
-                } else if tools.net.shutdown_write(&self.stream).is_err() {
+                } else if context.net.shutdown_write(&self.stream).is_err() {
                     self.conn.fail(Why::PeerReset);
                 } else {
-                    self.conn.linger(why, tools.now.after(limits::LINGER));
-                    self.drop_input(why, tools, buffer);
+                    self.conn.linger(why, context.now.after(limits::LINGER));
+                    self.drop_input(why, context, buffer);
                 }
             }
-            Life::Lingering(why) => self.drop_input(why, tools, buffer),
+            Life::Lingering(why) => self.drop_input(why, context, buffer),
             _ => {}
         }
     }
 
     /// Reads what a peer still sends after the end, up to a bound.
-    fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, tools: &mut Tools<N>, buffer: &mut [u8]) {
+    fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, context: &mut Context<N>, buffer: &mut [u8]) {
         let mut share = limits::READ_PER_TURN;
         while self.is(Marks::READABLE) && share > 0 {
-            match tools.net.read(&self.stream, buffer) {
+            match context.net.read(&self.stream, buffer) {
                 Ok(n) if n > 0 => {
                     self.got(n, buffer.len());
                     share = share.saturating_sub(n);
-                    if tools.draining {
+                    if context.draining {
                         // A drain has an end of its own: until then, whoever sends is heard out.
-                        self.conn.linger(why, tools.now.after(limits::LINGER));
+                        self.conn.linger(why, context.now.after(limits::LINGER));
                     } else if self.conn.has_lingered(n) {
                         return self.conn.fail(why);
                     }
@@ -365,11 +384,11 @@ impl<S> Slot<S> {
     fn with_env<N, T>(
         &mut self,
         id: ConnId,
-        tools: &mut Tools<N>,
+        context: &mut Context<N>,
         call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T,
     ) -> T {
         let mut env =
-            Env { now: tools.now, shared: &tools.shared, pool: &mut tools.pool, peer: &self.peer, id };
+            Env { now: context.now, shared: &context.shared, pool: &mut context.pool, peer: &self.peer, id };
         call(&mut self.conn, &mut env)
     }
 }

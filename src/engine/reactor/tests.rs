@@ -19,13 +19,13 @@ fn reactor_with(protocol: &str, capacity: usize) -> (Reactor<Sim>, Sim) {
     let options = Options::parse(row.kind, toml::Table::new()).unwrap();
     let service = Service { name: protocol.to_owned(), row, options };
     let sim = Sim::default();
-    let house = House {
+    let settings = Settings {
         services: vec![service],
         shared: Arc::new(shared()),
         capacity,
         grace: Duration::from_secs(5),
     };
-    let mut reactor = Reactor::new(sim.clone(), house, Guard::new(vec![]));
+    let mut reactor = Reactor::new(sim.clone(), settings, Guard::new(vec![]));
     reactor.add_listener((), 0);
     (reactor, sim)
 }
@@ -38,12 +38,12 @@ impl Reactor<Sim> {
     /// Turns until there is nothing to do but wait.
     fn settle_down(&mut self) {
         for _ in 0..100_000 {
-            let idle = self.tools.net.world().events.is_empty();
+            let idle = self.context.net.world().events.is_empty();
             if self.is_drained() || (idle && self.may_sleep() != Some(Duration::ZERO)) {
                 return;
             }
             let timeout = self.may_sleep();
-            self.tools.net.poll(&mut self.ready, timeout).unwrap();
+            self.context.net.poll(&mut self.ready, timeout).unwrap();
             self.turn().unwrap();
         }
         panic!("the reactor spins");
@@ -141,7 +141,7 @@ fn one_who_never_stops_sending_does_not_starve_the_others() {
     let mut turns = 0;
     while sim.world().wires[modest].id.is_none() {
         let timeout = reactor.may_sleep();
-        reactor.tools.net.poll(&mut reactor.ready, timeout).unwrap();
+        reactor.context.net.poll(&mut reactor.ready, timeout).unwrap();
         reactor.turn().unwrap();
         turns += 1;
     }
@@ -383,7 +383,7 @@ fn lines_that_wait_for_their_turn_are_not_forgotten_when_a_deadline_passes() {
     sim.send(wire, &b"b\n".repeat(30_000));
     for _ in 0..10 {
         sim.world().now += 10;
-        reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+        reactor.context.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
         reactor.turn().unwrap();
     }
     reactor.settle_down();

@@ -10,8 +10,8 @@ use rustix::net::{Shutdown, sockopt};
 
 use super::super::closing::{self, Closed};
 use super::super::sockets;
-use super::Hall;
-use super::news::News;
+use super::State;
+use super::writer::Writer;
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::limits;
 use crate::out::Front;
@@ -21,7 +21,7 @@ use crate::protocol::{ConnId, Why};
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Worker {
-    hall: Arc<Hall>,
+    state: Arc<State>,
     id: ConnId,
     stream: Arc<OwnedFd>,
     peer: Peer,
@@ -30,7 +30,7 @@ pub(super) struct Worker {
     pool: Pool,
     buffer: Vec<u8>,
     /// The second thread of a room's member.
-    news: Option<News>,
+    writer: Option<Writer>,
     /// The read time-out that the socket has now.
     timeout: Option<Duration>,
     told_to_drain: bool,
@@ -41,7 +41,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        hall: Arc<Hall>,
+        state: Arc<State>,
         id: ConnId,
         stream: Arc<OwnedFd>,
         peer: Peer,
@@ -49,7 +49,7 @@ impl Worker {
         conn: Conn,
     ) -> Self {
         Self {
-            hall,
+            state,
             id,
             stream,
             peer,
@@ -57,7 +57,7 @@ impl Worker {
             conn,
             pool: Pool::default(),
             buffer: vec![0; limits::READ_BUFFER],
-            news: None,
+            writer: None,
             timeout: None,
             told_to_drain: false,
             opened: Instant::now(),
@@ -70,14 +70,14 @@ impl Worker {
     pub(super) fn run(mut self) {
         self.call(Conn::open);
         if let Some(member) = self.conn.member() {
-            self.news = News::start(&self.hall.shared, &self.stream, member);
+            self.writer = Writer::start(&self.state.shared, &self.stream, member);
         }
         self.flush(0);
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
                     // One that never reads, as chargen's, learns of a drain here.
-                    if self.hall.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+                    if self.state.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
                         self.call(Conn::drain);
                     } else {
                         self.call(Conn::go_on);
@@ -94,12 +94,12 @@ impl Worker {
 
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
-        if self.hall.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
+        if self.state.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
             self.told_to_drain = true;
             self.call(Conn::drain);
             return self.flush(0);
         }
-        let wait = self.conn.deadline().since(self.hall.now());
+        let wait = self.conn.deadline().since(self.state.now());
         if wait.is_some_and(|wait| wait.is_zero()) {
             self.call(Conn::tick);
             return self.flush(0);
@@ -137,7 +137,7 @@ impl Worker {
         if let Life::Lingering(why) = self.conn.life() {
             return self.conn.fail(why);
         }
-        if self.hall.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+        if self.state.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
             self.call(Conn::drain);
         } else {
             self.call(Conn::peer_done);
@@ -154,16 +154,16 @@ impl Worker {
             return self.conn.fail(why);
         }
         let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
-        self.conn.linger(why, self.hall.now().after(limits::LINGER));
+        self.conn.linger(why, self.state.now().after(limits::LINGER));
     }
 
     /// Writes everything that waits; `fresh` bytes of the buffer were read last.
     fn flush(&mut self, fresh: usize) {
         let finishing = matches!(self.conn.life(), Life::Finishing(_));
-        let turn = match &self.news {
+        let turn = match &self.writer {
             None => None,
-            Some(news) if !finishing => Some(news.turn()),
-            Some(news) => match news.turn_within(limits::FINISH_PROGRESS) {
+            Some(writer) if !finishing => Some(writer.turn()),
+            Some(writer) => match writer.turn_within(limits::FINISH_PROGRESS) {
                 Some(turn) => Some(turn),
                 // It has ended its side and reads nothing: both threads would wait for ever.
                 None => return self.conn.fail(Why::TimedOut),
@@ -208,24 +208,24 @@ impl Worker {
     }
 
     fn close(&mut self, why: Why) {
-        if let Some(news) = &self.news {
-            news.stop();
+        if let Some(writer) = &self.writer {
+            writer.stop();
         }
         self.call(|conn, env| conn.closed(why, env));
-        if let Some(news) = self.news.take() {
+        if let Some(writer) = self.writer.take() {
             // Its last write may be waiting for a peer that does not read.
             let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
-            self.written += news.join(&self.hall.shared);
+            self.written += writer.join(&self.state.shared);
         }
         closing::tell(&Closed {
-            service: self.hall.services.get(self.service).map_or("", |service| &service.name),
+            service: self.state.services.get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: self.opened.elapsed().as_secs_f64(),
             read: self.read,
             written: self.written,
             why,
         });
-        self.hall.leave(self.id.key);
+        self.state.leave(self.id.key);
     }
 
     fn set_timeout(&mut self, wait: Option<Duration>) {
@@ -242,16 +242,16 @@ impl Worker {
     /// Calls the session, then tells the other members if it said something.
     fn call<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
         let mut env = Env {
-            now: self.hall.now(),
-            shared: &self.hall.shared,
+            now: self.state.now(),
+            shared: &self.state.shared,
             pool: &mut self.pool,
             peer: &self.peer,
             id: self.id,
         };
         call(&mut self.conn, &mut env);
-        self.hall.shared.end_turn();
-        if self.conn.member().is_some() || self.news.is_some() {
-            News::spread(&self.hall.shared);
+        self.state.shared.end_turn();
+        if self.conn.member().is_some() || self.writer.is_some() {
+            Writer::notify(&self.state.shared);
         }
     }
 }

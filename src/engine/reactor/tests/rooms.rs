@@ -49,7 +49,7 @@ fn members_that_do_not_read_and_others_that_come_and_go_starve_nobody() {
     for _ in 0..40 {
         sim.finish(guest);
         guest = sim.connect(WIDE);
-        reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+        reactor.context.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
         reactor.turn().unwrap();
     }
     let lines = sim.text(listener).get(before..).unwrap().lines().count();
@@ -75,7 +75,7 @@ fn commands_that_look_at_every_member_are_served_one_a_turn() {
     let (talker, listener) = (sim.connect(WIDE), sim.connect(WIDE));
     reactor.settle_down();
     sim.send(talker, &[&b"/nick guest2\n".repeat(1000)[..], b"done\n"].concat());
-    reactor.tools.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+    reactor.context.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
     reactor.turn().unwrap();
     let replies = sim.text(talker).lines().filter(|line| line.contains("is taken")).count();
     assert!(replies <= 2, "{replies} in one turn");

@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct News {
+pub(super) struct Writer {
     inner: Arc<Inner>,
     thread: JoinHandle<u64>,
 }
@@ -33,7 +33,7 @@ struct Inner {
     turn: Mutex<()>,
 }
 
-impl News {
+impl Writer {
     /// Starts the thread; without one, the member hears nothing but its own replies.
     pub(super) fn start(shared: &Arc<Shared>, stream: &Arc<OwnedFd>, member: MemberId) -> Option<Self> {
         let inner = Arc::new(Inner {
@@ -76,16 +76,16 @@ impl News {
         self.inner.gone.store(true, Ordering::SeqCst);
     }
 
-    /// Waits for the thread after [`News::stop`]; returns how many bytes it wrote.
+    /// Waits for the thread after [`Writer::stop`]; returns how many bytes it wrote.
     pub(super) fn join(self, shared: &Shared) -> u64 {
-        shared.news.notify_all();
+        shared.room_changed.notify_all();
         self.thread.join().unwrap_or(0)
     }
 
     /// Wakes the members' threads if anything was said.
-    pub(super) fn spread(shared: &Shared) {
-        if shared.rooms().take_hunger() {
-            shared.news.notify_all();
+    pub(super) fn notify(shared: &Shared) {
+        if shared.rooms().take_pending() {
+            shared.room_changed.notify_all();
         }
     }
 }
@@ -118,7 +118,7 @@ impl Inner {
             if !lines.is_empty() {
                 return true;
             }
-            rooms = shared.news.wait(rooms).unwrap_or_else(PoisonError::into_inner);
+            rooms = shared.room_changed.wait(rooms).unwrap_or_else(PoisonError::into_inner);
         }
         false
     }

@@ -11,7 +11,7 @@ use crate::time::Time;
 
 /// One listener.
 #[derive(Debug)]
-struct Door<L> {
+struct ListenSocket<L> {
     listener: L,
     service: u16,
     /// Connections wait, as far as is known.
@@ -20,8 +20,8 @@ struct Door<L> {
 
 /// All listeners, and whether accepting is paused.
 #[derive(Debug)]
-pub(super) struct Doors<L> {
-    list: Vec<Door<L>>,
+pub(super) struct Acceptor<L> {
+    list: Vec<ListenSocket<L>>,
     /// Connections that there is room for.
     capacity: usize,
     /// When to try again after there was no room; [`Time::NEVER`] while there is.
@@ -30,19 +30,19 @@ pub(super) struct Doors<L> {
     said: bool,
 }
 
-impl<L> Doors<L> {
+impl<L> Acceptor<L> {
     pub(super) fn new(capacity: usize) -> Self {
         Self { list: Vec::new(), capacity, paused_until: Time::NEVER, said: false }
     }
 
     pub(super) fn note(&mut self, index: usize) {
-        if let Some(door) = self.list.get_mut(index) {
-            door.waiting = true;
+        if let Some(socket) = self.list.get_mut(index) {
+            socket.waiting = true;
         }
     }
 
-    pub(super) fn is_open_and_waiting(&self) -> bool {
-        self.paused_until == Time::NEVER && self.list.iter().any(|door| door.waiting)
+    pub(super) fn has_waiting(&self) -> bool {
+        self.paused_until == Time::NEVER && self.list.iter().any(|socket| socket.waiting)
     }
 
     pub(super) fn paused_until(&self) -> Time {
@@ -50,7 +50,7 @@ impl<L> Doors<L> {
     }
 
     /// A connection has closed: there is room again.
-    pub(super) fn someone_left(&mut self) {
+    pub(super) fn connection_closed(&mut self) {
         self.paused_until = Time::NEVER;
     }
 
@@ -63,18 +63,18 @@ impl<L> Doors<L> {
 impl<N: Net> Reactor<N> {
     /// Accepts from a listener of the service of this index, from now on.
     pub fn add_listener(&mut self, listener: N::Listener, service: u16) {
-        self.doors.list.push(Door { listener, service, waiting: true });
+        self.acceptor.list.push(ListenSocket { listener, service, waiting: true });
     }
 
     /// Lets in who waits.
-    pub(super) fn open_doors(&mut self) {
-        if self.doors.paused_until <= self.tools.now {
-            self.doors.paused_until = Time::NEVER;
+    pub(super) fn accept_all(&mut self) {
+        if self.acceptor.paused_until <= self.context.now {
+            self.acceptor.paused_until = Time::NEVER;
         }
-        if !self.doors.is_open_and_waiting() {
+        if !self.acceptor.has_waiting() {
             return;
         }
-        for index in 0..self.doors.list.len() {
+        for index in 0..self.acceptor.list.len() {
             for _ in 0..limits::ACCEPT_PER_TURN {
                 if !self.accept(index) {
                     break;
@@ -85,23 +85,24 @@ impl<N: Net> Reactor<N> {
 
     /// Accepts one connection; false when there is none, or no room.
     fn accept(&mut self, index: usize) -> bool {
-        let paused = self.doors.paused_until != Time::NEVER;
-        let Some(door) = self.doors.list.get_mut(index).filter(|door| door.waiting && !paused) else {
+        let paused = self.acceptor.paused_until != Time::NEVER;
+        let Some(socket) = self.acceptor.list.get_mut(index).filter(|socket| socket.waiting && !paused)
+        else {
             return false;
         };
-        if self.slots.len() >= self.doors.capacity {
+        if self.slots.len() >= self.acceptor.capacity {
             self.pause("as many connections as there is room for");
             return false;
         }
-        match self.tools.net.accept(&door.listener) {
+        match self.context.net.accept(&socket.listener) {
             Ok((stream, peer)) => {
-                let service = door.service;
-                self.welcome(stream, peer, service);
+                let service = socket.service;
+                self.add_connection(stream, peer, service);
                 true
             }
             Err(Errno::AGAIN) => {
-                door.waiting = false;
-                self.doors.said = false;
+                socket.waiting = false;
+                self.acceptor.said = false;
                 false
             }
             Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
@@ -114,28 +115,28 @@ impl<N: Net> Reactor<N> {
     }
 
     fn pause(&mut self, reason: &str) {
-        if !std::mem::replace(&mut self.doors.said, true) {
+        if !std::mem::replace(&mut self.acceptor.said, true) {
             log::warn!("not accepting for now: {reason}; {} connections are open", self.slots.len());
         }
-        self.doors.paused_until = self.tools.now.after(limits::ACCEPT_PAUSE);
+        self.acceptor.paused_until = self.context.now.after(limits::ACCEPT_PAUSE);
     }
 
-    fn welcome(&mut self, stream: N::Stream, peer: crate::peer::Peer, service: u16) {
+    fn add_connection(&mut self, stream: N::Stream, peer: crate::peer::Peer, service: u16) {
         let Some(options) = self.services.get(usize::from(service)).map(|service| &service.options) else {
             return;
         };
         let conn = Conn::new(options.session());
         self.generation = if self.generation == super::LAST_GENERATION { 0 } else { self.generation + 1 };
-        let slot = Slot::new(conn, stream, peer, service, self.generation, self.tools.now);
+        let slot = Slot::new(conn, stream, peer, service, self.generation, self.context.now);
         let key = self.slots.insert(slot);
         let id = conn_id(key, self.generation);
         let Some(slot) = self.slots.get_mut(key) else { return };
-        if let Err(error) = slot.watch(id, &mut self.tools) {
+        if let Err(error) = slot.watch(id, &mut self.context) {
             log::warn!("cannot watch a connection: {error}");
             self.slots.remove(key);
             return;
         }
-        slot.open(id, &mut self.tools, &mut self.buffer);
+        slot.open(id, &mut self.context, &mut self.buffer);
         self.settle(id);
     }
 }
