@@ -8,7 +8,6 @@ use crate::limits;
 use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
 
-mod closing;
 pub mod control;
 pub mod datagram;
 mod keyboard;
@@ -114,6 +113,11 @@ pub fn capacity(descriptors: u64, listeners: usize) -> usize {
 fn announce_drain(connections: usize, grace: Duration) {
     let plural = if connections == 1 { "" } else { "s" };
     log::info!("stopping; {connections} connection{plural} open, grace {grace:?}");
+}
+
+/// Says what was done, when all is over.
+fn announce_end(shared: &Shared) {
+    log::info!("stopped; {}", shared.observer);
 }
 
 /// The error of an operator who asked a second time.

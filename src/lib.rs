@@ -50,6 +50,7 @@ pub mod input;
 pub mod journal;
 pub mod limits;
 pub mod logging;
+pub mod observer;
 pub mod out;
 pub mod peer;
 pub mod ports_file;

@@ -9,6 +9,7 @@ use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 use jiff::tz::TimeZone;
 
 use crate::journal::Journal;
+use crate::observer::Observer;
 use crate::room::Rooms;
 use crate::show::Show;
 
@@ -21,6 +22,8 @@ pub struct Shared {
     /// Told when a room has something new, for engines whose members wait in threads.
     pub(crate) room_changed: Condvar,
     show: Show,
+    /// What is noted of connections.
+    pub observer: Observer,
     web_address: OnceLock<String>,
     /// Journals that got lines in this turn.
     journals: Mutex<Vec<Arc<Journal>>>,
@@ -41,6 +44,7 @@ impl Shared {
             rooms: Mutex::default(),
             room_changed: Condvar::new(),
             show,
+            observer: Observer::default(),
             web_address: OnceLock::new(),
             journals: Mutex::default(),
             has_lines: AtomicBool::new(false),

@@ -130,6 +130,7 @@ impl<N: Net> Reactor<N> {
             self.turn()?;
         }
         self.close_all();
+        super::announce_end(&self.context.shared);
         Ok(())
     }
 

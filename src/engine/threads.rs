@@ -233,6 +233,7 @@ impl MainThread {
                 return Err(super::stopped_at_once());
             }
         }
+        super::announce_end(&self.state.shared);
         Ok(())
     }
 }

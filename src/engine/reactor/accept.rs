@@ -136,6 +136,7 @@ impl<N: Net> Reactor<N> {
             self.slots.remove(key);
             return;
         }
+        self.context.shared.observer.opened();
         slot.open(id, &mut self.context, &mut self.buffer);
         self.settle(id);
     }

@@ -3,11 +3,11 @@
 use bitflags::bitflags;
 use rustix::io::Errno;
 
-use super::super::closing;
 use super::super::net::{Net, Ready};
 use super::Context;
 use crate::conn::{Conn, Env, Life};
 use crate::limits;
+use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
@@ -235,7 +235,7 @@ impl<S> Slot<S> {
     ) {
         let Life::Dead(why) = self.conn.life() else { return };
         self.with_env(id, context, |conn, env| conn.closed(why, env));
-        closing::tell(&closing::Closed {
+        context.shared.observer.closed(&Closed {
             service: services.get(usize::from(self.service)).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: f64::from(hundredths(context.now).saturating_sub(self.opened)) / 100.0,

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
-use super::super::closing::{self, Closed};
 use super::super::sockets;
 use super::State;
 use super::writer::Writer;
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::limits;
+use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
@@ -68,6 +68,7 @@ impl Worker {
 
     /// Serves the connection from its first to its last moment.
     pub(super) fn run(mut self) {
+        self.state.shared.observer.opened();
         self.call(Conn::open);
         if let Some(member) = self.conn.member() {
             self.writer = Writer::start(&self.state.shared, &self.stream, member);
@@ -217,7 +218,7 @@ impl Worker {
             let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
             self.written += writer.join(&self.state.shared);
         }
-        closing::tell(&Closed {
+        self.state.shared.observer.closed(&Closed {
             service: self.state.services.get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: self.opened.elapsed().as_secs_f64(),
