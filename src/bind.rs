@@ -93,6 +93,18 @@ struct Failure {
     error: io::Error,
 }
 
+/// Has the kernel complete this many connections per listener before they are accepted.
+///
+/// # Errors
+/// The system's.
+pub fn set_backlog(listeners: &[Listener], backlog: u16) -> io::Result<()> {
+    for listener in listeners.iter().filter(|listener| !matches!(listener.address, Address::Udp(_))) {
+        // Listening once more changes nothing but this.
+        rustix::net::listen(&listener.socket, backlog.into())?;
+    }
+    Ok(())
+}
+
 /// Binds every place.
 ///
 /// # Errors

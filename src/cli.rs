@@ -161,6 +161,11 @@ pub struct ServeArgs {
     #[arg(hide_possible_values = true, help_heading = "How")]
     pub engine: Option<EngineName>,
 
+    /// Connections that the kernel completes before they are accepted; it may allow fewer
+    /// [default: 4096] [e.g. --backlog 5]
+    #[arg(long, env = "SWITCHBOARD_BACKLOG", value_name = "N", hide_env = true, help_heading = "How")]
+    pub backlog: Option<u16>,
+
     /// How long a stop waits for what is being sent [default: 5s] [e.g. --grace 500ms]
     #[arg(long, env = "SWITCHBOARD_GRACE", value_name = "DURATION", hide_env = true, help_heading = "How")]
     #[arg(value_parser = duration::parse)]

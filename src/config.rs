@@ -38,6 +38,8 @@ pub struct Plan {
     pub places: Vec<Place>,
     /// What moves the bytes.
     pub engine: Engine,
+    /// Connections that wait to be accepted, per listener; `None` for [`crate::limits::BACKLOG`].
+    pub backlog: Option<u16>,
     /// How long a stop waits for what is being sent.
     pub grace: Duration,
     /// The file that tells scripts what listens where.
@@ -61,6 +63,7 @@ impl Plan {
             services,
             places,
             engine: args.engine.or(file.engine).unwrap_or_default().into(),
+            backlog: args.backlog.or(file.backlog),
             grace: args.grace.or(file.grace).unwrap_or(GRACE),
             ports_file: args.ports_file.clone().or(file.ports_file),
             log_level: log_level(args).or(file.log_level).unwrap_or(LevelFilter::Info),

@@ -75,6 +75,9 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     // the ports file may send one at once.
     let control = Control::new().map_err(Failure::Engine)?;
     let bound = bind::bind(&plan.services, &plan.places)?;
+    if let Some(backlog) = plan.backlog {
+        bind::set_backlog(&bound.listeners, backlog).map_err(Failure::Engine)?;
+    }
     // Removed on the way out, whichever way that is.
     let _files = SocketFiles::of(&bound.listeners);
     if let Some(path) = &plan.ports_file {

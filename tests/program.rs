@@ -133,3 +133,10 @@ fn the_ports_file_is_whole_and_socket_files_do_not_outlive_the_program() {
     assert!(text.contains(&format!("echo unix {}\n", socket.display())), "{text}");
     assert!(!socket.exists());
 }
+
+#[test]
+fn a_backlog_is_a_number_that_fits() {
+    let output = run(&["--backlog", "70000", "--only", "echo"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--backlog"), "{}", stderr(&output));
+}

@@ -29,6 +29,7 @@ pub(super) struct Setting {
 #[derive(Debug, Default)]
 pub(super) struct ConfigFile {
     pub(super) engine: Option<EngineName>,
+    pub(super) backlog: Option<u16>,
     pub(super) grace: Option<Duration>,
     pub(super) log_format: Option<LogFormat>,
     pub(super) log_level: Option<LevelFilter>,
@@ -63,6 +64,7 @@ pub(super) struct Section {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Raw {
+    backlog: Option<u16>,
     engine: Option<EngineName>,
     #[serde(deserialize_with = "some_duration")]
     grace: Option<Duration>,
@@ -111,6 +113,7 @@ impl ConfigFile {
             settings: lines.settings(table),
         });
         Ok(Self {
+            backlog: raw.backlog,
             engine: raw.engine,
             grace: raw.grace,
             log_format: raw.log_format,

@@ -168,7 +168,7 @@ fn mistakes_are_said_in_one_line_with_their_place() {
         ("[defaults]\npauze = \"1s\"", "f.toml:2: defaults: unknown key \"pauze\"; no protocol has it"),
         ("[defaults]\npause = 1", "f.toml:2: defaults.pause: wrong type: integer 1, expected a string"),
         ("only = [\"ecko\"]", "f.toml:1: no service \"ecko\"; there are http, modify"),
-        ("\n\ngracee = \"1s\"", "f.toml:3: unknown key \"gracee\"; it knows engine, grace, "),
+        ("\n\ngracee = \"1s\"", "f.toml:3: unknown key \"gracee\"; it knows backlog, engine, grace, "),
         ("engine = \"steam\"", "f.toml:1: \"steam\" is none of reactor, threads"),
         ("log_level = \"loud\"", "f.toml:1: \"loud\" is none of off, error, warn, info, debug, trace"),
         ("x = = 1", "f.toml:1: "),
