@@ -88,7 +88,7 @@ impl LineProtocol for Chat {
         let text = displayable(&message.text);
         match text.trim() {
             "" => Flow::Continue,
-            "exit" | "quit" | "/quit" => Flow::Finish(Why::Complete),
+            "exit" | "quit" | "/quit" => self.leave(Why::Complete, cx),
             command if command.starts_with('/') => {
                 self.command(command, cx);
                 // It may have looked at every member: the next one comes after others had their turn.
@@ -106,6 +106,10 @@ impl LineProtocol for Chat {
     fn too_long(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.finish_line(cx);
         refuse_long(self.rules().max_line, cx)
+    }
+
+    fn eof(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.leave(Why::PeerDone, cx)
     }
 
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
@@ -127,6 +131,12 @@ impl LineProtocol for Chat {
 }
 
 impl Chat {
+    /// Ends the conversation, but not in the middle of a line.
+    fn leave(&self, why: Why, cx: &mut Cx<'_>) -> Flow {
+        self.reply("", cx);
+        Flow::Finish(why)
+    }
+
     fn say(&self, text: &str, cx: &Cx<'_>) -> Flow {
         if let Some(id) = self.member {
             let mut rooms = cx.shared.rooms();

@@ -83,3 +83,23 @@ fn commands_that_look_at_every_member_are_served_one_a_turn() {
     assert_eq!(sim.text(talker).lines().filter(|line| line.contains("is taken")).count(), 1000);
     assert!(sim.text(listener).ends_with("guest1: done\n"));
 }
+
+#[test]
+fn who_leaves_in_the_middle_of_a_line_still_gets_the_rest_of_it() {
+    for leave in ["quit\n", ""] {
+        let (mut reactor, sim) = reactor("chat");
+        let (slow, talker) = (sim.connect(5 + "* guest2 joined\n".len()), sim.connect(WIDE));
+        reactor.settle_down();
+        sim.send(talker, b"a whole line\n");
+        reactor.settle_down();
+        assert!(sim.text(slow).ends_with("\nguest"), "{}", sim.text(slow));
+        sim.send(slow, leave.as_bytes());
+        if leave.is_empty() {
+            sim.finish(slow);
+        }
+        reactor.settle_down();
+        sim.make_room(slow, WIDE / 2);
+        reactor.settle_down();
+        assert!(sim.text(slow).ends_with("guest2: a whole line\n"), "{}", sim.text(slow));
+    }
+}
