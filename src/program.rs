@@ -1,6 +1,6 @@
 //! What the program does, from the command line to the exit code.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
         ports_file::write(path, &plan.services, &bound.listeners)
             .map_err(|error| ports_failure(path, error))?;
     }
-    let keys = std::io::stdin().is_terminal();
+    let keys = control.has_keyboard();
     let start = Start { services: &plan.services, bound: &bound, descriptors, keys };
     print(&start.text(&Screen::of(&std::io::stdout())));
 

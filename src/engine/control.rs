@@ -50,6 +50,11 @@ impl Control {
         }
     }
 
+    /// Whether Esc is listened to: not without a terminal, and not in its background.
+    pub fn has_keyboard(&self) -> bool {
+        self.keyboard.has_terminal()
+    }
+
     /// Has events of both delivered under `token`.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.signals, token, Interest::READABLE)?;

@@ -40,6 +40,11 @@ impl Keyboard {
         self.found.is_some()
     }
 
+    /// Whether keys are delivered now.
+    pub(super) fn has_terminal(&self) -> bool {
+        self.found.is_some()
+    }
+
     /// Leaves the terminal as it was found. Not from the background: whoever is in front owns it now.
     pub(super) fn give_back_terminal(&mut self) {
         if let Some(found) = self.found.take()
