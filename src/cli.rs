@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use crate::client::Client;
 use crate::config::{Origin, duration};
 use crate::engine::Engine;
 
@@ -56,6 +57,9 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// List the services: name, default port, what it does, where it is specified
     Services,
+    /// The clients.
+    #[command(flatten)]
+    Client(Client),
 }
 
 /// The flags of `serve`.

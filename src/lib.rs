@@ -24,6 +24,7 @@
 //! 7. **The program.** [`program::run`] goes from the command line ([`cli`]) and the file ([`config`]) to
 //!    [services](service) and the sockets they listen on ([`bind`]), shows the table ([`start`]), and hands
 //!    everything to the [`engine`].
+//! 8. **The clients.** [`client`]: blocking programs with deadlines, one file each.
 //!
 //! [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
 //!
@@ -41,6 +42,7 @@
 pub mod bind;
 pub mod check;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod conn;
 pub mod engine;

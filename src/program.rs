@@ -12,7 +12,7 @@ use crate::engine::{self, Setup};
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{logging, ports_file};
+use crate::{client, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum Failure {
     /// The engine could not run.
     #[error("{0}")]
     Engine(std::io::Error),
+    /// A client did not get what it was asked for.
+    #[error(transparent)]
+    Client(#[from] client::Error),
 }
 
 impl Failure {
@@ -36,6 +39,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 2,
+            Self::Client(error) => error.exit_code(),
             Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) => 1,
         }
     }
@@ -60,6 +64,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             print(&start::services(&Screen::of(&std::io::stdout())));
             Ok(())
         }
+        Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }
 

@@ -1,0 +1,56 @@
+//! The clients: one file each, and what they share.
+//!
+//! A client is a blocking program with deadlines: it serves one person, so it needs no reactor. Each one
+//! speaks to any server of its kind, not only to this program's daemon.
+
+use std::io;
+
+use clap::Subcommand;
+
+pub mod target;
+
+pub use target::{Family, Target};
+
+/// The clients, a subcommand each.
+#[derive(Debug, Subcommand)]
+pub enum Client {}
+
+/// Runs a client until it is done.
+///
+/// # Errors
+/// What kept it from doing what was asked.
+pub fn run(client: &Client) -> Result<(), Error> {
+    match *client {}
+}
+
+/// Why a client ends without having done what it was asked. Each one says in a line what to check.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The arguments make no sense together.
+    #[error("{0}")]
+    Usage(String),
+    /// The server, or the way to it, failed: refused, timed out, reset, or there is no such name.
+    #[error("{0}")]
+    Network(String),
+    /// What came is not what was asked for.
+    #[error("{0}")]
+    Wrong(String),
+    /// A file or the terminal failed.
+    #[error("{what}: {error}")]
+    File {
+        /// What was to be done with which file.
+        what: String,
+        /// Why it could not.
+        error: io::Error,
+    },
+}
+
+impl Error {
+    /// 2 for wrong usage, 1 for what failed in doing it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Network(_) | Self::Wrong(_) | Self::File { .. } => 1,
+        }
+    }
+}
