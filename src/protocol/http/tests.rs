@@ -319,11 +319,11 @@ fn a_slow_reader_is_kept_and_a_dead_one_is_not() {
     client.with(|conn, env| conn.input(b"GET /long.bin HTTP/1.1\r\nHost: h\r\n\r\n", env));
     read_head(&mut client);
     for _ in 0..10 {
-        client.conn.out().unwrap().advance(crate::limits::HTTP_PROGRESS);
+        client.conn.out().unwrap().advance(crate::limits::PROGRESS);
         client.wait(60);
         assert!(client.is_open());
     }
-    client.conn.out().unwrap().advance(crate::limits::HTTP_PROGRESS - 1);
+    client.conn.out().unwrap().advance(crate::limits::PROGRESS - 1);
     client.wait(60);
     assert_eq!(client.conn.life(), Life::Dead(Why::TimedOut));
 }

@@ -21,7 +21,8 @@ fuzz_target!(|data: &[u8]| {
     SITE.with(|site| {
         let request = [b"GET /", data, b" HTTP/1.0\r\n\r\n"].concat();
         let reply = site.ask(&request);
-        assert!(!has(&reply, SECRET.as_bytes()));
+        // A redirect repeats the query that was sent.
+        assert!(!has(&reply, SECRET.as_bytes()) || has(data, SECRET.as_bytes()));
         let (head, body) = split(&reply);
         let is_file = head.starts_with("HTTP/1.1 200 ") && !head.contains("text/html");
         if !is_file {
