@@ -27,6 +27,7 @@ mod hostile;
 mod listings;
 mod log;
 mod options;
+mod paths;
 mod races;
 mod ranges;
 mod rows;
