@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,5 +80,81 @@ fn read_slowly(engine: &'static str, request: &str) {
         let n = stream.read(&mut piece).unwrap();
         assert!(n > 0, "{engine}: cut off after {got} bytes: {request}");
         got += n;
+    }
+}
+
+/// The median time of a small file on a fresh connection.
+fn fresh(daemon: &Daemon) -> Duration {
+    let one = || {
+        let start = Instant::now();
+        let mut got = Vec::new();
+        ask(daemon, "GET /hello.txt HTTP/1.0\r\n\r\n").read_to_end(&mut got).unwrap();
+        assert!(got.ends_with(b"Hello there\n"));
+        start.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..31).map(|_| one()).collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[test]
+fn clients_that_send_by_drops_delay_nobody_and_end() {
+    for engine in engines() {
+        let daemon = Start::engine(engine).set("http.header_timeout=3s").run();
+        let idle = fresh(&daemon);
+        let mut drips: Vec<TcpStream> = (0..300).map(|_| ask(&daemon, "GET / HTTP/1.1\r\n")).collect();
+        let is_over = AtomicBool::new(false);
+        let busy = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    for stream in &drips {
+                        // Refused ones may be closed already.
+                        let _ = (&*stream).write(b"x");
+                    }
+                    thread::sleep(Duration::from_millis(10));
+                }
+            });
+            let busy = fresh(&daemon);
+            is_over.store(true, Ordering::Relaxed);
+            busy
+        });
+        // A hundred drops for each request here, so many times the work; a delay by any deadline is seconds.
+        assert!(busy < idle * 20 + Duration::from_millis(50), "{engine}: {idle:?} became {busy:?}");
+        for stream in &mut drips {
+            let mut got = Vec::new();
+            let _ = stream.read_to_end(&mut got);
+            let text = String::from_utf8_lossy(&got);
+            assert!(text.starts_with("HTTP/1.1 408 ") && text.contains("the blank line"), "{engine}: {text}");
+        }
+    }
+}
+
+/// What a flood of oversized requests leaves behind: some buffers for reuse, however long it lasts.
+#[test]
+fn requests_that_are_too_long_cost_nothing_afterwards() {
+    let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(100_000));
+    let fields = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(10_000));
+    for engine in engines() {
+        let daemon = Start::engine(engine).run();
+        let before = proc::resident(daemon.pid());
+        let wave = || {
+            let streams: Vec<TcpStream> =
+                (0..40).map(|n| ask(&daemon, if n % 2 == 0 { &long } else { &fields })).collect();
+            for (n, mut stream) in streams.into_iter().enumerate() {
+                let mut got = [0; 13];
+                stream.read_exact(&mut got).unwrap();
+                let expected = if n % 2 == 0 { b"HTTP/1.1 414 " } else { b"HTTP/1.1 431 " };
+                assert_eq!(&got, expected, "{engine}");
+            }
+            proc::resident(daemon.pid())
+        };
+        let first = wave();
+        for _ in 0..20 {
+            wave();
+        }
+        let last = wave();
+        // 1.6 MB are sent in each wave.
+        assert!(last < first + 4 * 1024, "{engine}: {before} KiB, {first} after one wave, {last} after many");
+        assert!(last < before + 16 * 1024, "{engine}: {before} KiB before, {last} after");
     }
 }
