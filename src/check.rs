@@ -1,8 +1,10 @@
 //! Does a server speak a protocol as this daemon understands it? The cases that answer that.
 //!
 //! They are run against the daemon's own engines by its tests, and against anybody's server by
-//! `switchboard check`. A case knows nothing of the server but its address: it connects, says
-//! something, and looks at what comes back. What it does reads like a script, see [`Client`].
+//! `switchboard check` ([`command`]). A case knows nothing of the server but its address: it connects,
+//! says something, and looks at what comes back. What it does reads like a script, see [`Client`].
+//!
+//! Not every case is for every server: see [`Level`].
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,14 +13,19 @@ use std::time::Duration;
 use crate::escape::Escaped;
 
 mod chat;
+mod chat_any;
 mod client;
 mod collect;
+pub mod command;
 mod common;
 mod echo;
 mod hello;
 mod http;
+mod learned;
 mod modify;
+mod modify_any;
 mod modify_lines;
+mod report;
 mod reqtime;
 mod rfc;
 mod udp;
@@ -42,6 +49,29 @@ pub struct Target {
 /// What comes of running a case, or a step of it.
 pub type Outcome<T = ()> = Result<T, Failure>;
 
+/// Of whom a case may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The lab sheets (or the RFC) ask it of every server of this kind.
+    Required,
+    /// A careful server does it, though the sheets are silent.
+    Advised,
+    /// What this program's daemon does in its own way, and another server may do in another.
+    Exact,
+}
+
+/// What a case needs of the server, besides TCP and one client at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// It serves several clients at once.
+    Several,
+    /// It receives datagrams.
+    Datagrams,
+}
+
 /// One thing that a server of a protocol must do.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
@@ -53,12 +83,18 @@ pub struct Case {
     pub about: &'static str,
     /// What is wrong with most servers that do not.
     pub usual_cause: &'static str,
+    /// What to do about that; empty if the cause says it.
+    pub remedy: &'static str,
+    /// Of whom it may be asked.
+    pub level: Level,
+    /// What it needs of the server.
+    pub needs: Needs,
     /// Tries it.
     pub run: fn(&Target) -> Outcome,
 }
 
 impl Case {
-    /// A row of a list of cases.
+    /// A row of a list of cases: required, of any server.
     const fn new(
         protocol: &'static str,
         name: &'static str,
@@ -66,7 +102,33 @@ impl Case {
         usual_cause: &'static str,
         run: fn(&Target) -> Outcome,
     ) -> Self {
-        Self { protocol, name, about, usual_cause, run }
+        let (level, needs) = (Level::Required, Needs::Nothing);
+        Self { protocol, name, about, usual_cause, remedy: "", level, needs, run }
+    }
+
+    /// What to do about the usual cause.
+    const fn remedy(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
+    }
+
+    /// Asked of careful servers only.
+    const fn advised(self) -> Self {
+        Self { level: Level::Advised, ..self }
+    }
+
+    /// Asked only of this program's daemon, or of one that wants to do exactly the same.
+    const fn exact(self) -> Self {
+        Self { level: Level::Exact, ..self }
+    }
+
+    /// Not asked of servers that serve one client at a time.
+    const fn several(self) -> Self {
+        Self { needs: Needs::Several, ..self }
+    }
+
+    /// Not asked where there is no UDP.
+    const fn datagrams(self) -> Self {
+        Self { needs: Needs::Datagrams, ..self }
     }
 }
 
@@ -76,10 +138,12 @@ pub fn cases(protocol: &str) -> Vec<&'static Case> {
         echo::CASES,
         rfc::CASES,
         reqtime::CASES,
+        modify_any::CASES,
         modify::CASES,
         modify_lines::CASES,
         collect::CASES,
         hello::CASES,
+        chat_any::CASES,
         chat::CASES,
         http::CASES,
     ];

@@ -94,6 +94,33 @@ impl Client {
         Ok(std::mem::take(&mut self.unread))
     }
 
+    /// What comes until nothing more has come for `quiet`, or the connection ended; if nothing comes at
+    /// all, that is a failure when the time is up.
+    pub fn until_quiet(&mut self, quiet: Duration) -> Outcome<Vec<u8>> {
+        self.wait(&|| "an answer".to_owned(), |unread| !unread.is_empty())?;
+        while self.receive("", Instant::now() + quiet).is_ok_and(|n| n > 0) {}
+        Ok(std::mem::take(&mut self.unread))
+    }
+
+    /// Whether these bytes come within `time`, after whatever comes before them. If not, nothing is taken.
+    pub fn hears(&mut self, bytes: &[u8], time: Duration) -> bool {
+        let within = std::mem::replace(&mut self.within, time);
+        let heard = self.find(bytes).is_ok();
+        self.within = within;
+        heard
+    }
+
+    /// Drops the line end that an answer may have had.
+    pub fn skip_line_end(&mut self) {
+        let ends = self.unread.iter().take_while(|b| b"\r\n\0".contains(b)).count();
+        self.unread.drain(..ends);
+    }
+
+    /// What has come and was not taken.
+    pub fn unread(&self) -> &[u8] {
+        &self.unread
+    }
+
     /// The server closes, and nothing comes before that.
     pub fn expect_eof(&mut self) -> Outcome {
         let rest = self.rest()?;
