@@ -40,7 +40,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         P,
         "half_close",
-        "1 MB is owed to a client that has half-closed",
+        "8 MB are owed to a client that has half-closed",
         "the server closes when recv returns nothing, before it has sent all",
         half_close,
     )
@@ -152,13 +152,13 @@ fn coalesced(target: &Target) -> Outcome {
 
 fn half_close(target: &Target) -> Outcome {
     let bytes: Vec<u8> =
-        (0..1_000_000_u32).flat_map(|n| (n % 251).to_le_bytes().into_iter().take(1)).collect();
-    let mut client = Client::connect(target)?;
-    let came = client.exchange(&bytes)?;
+        (0..8_000_000_u32).flat_map(|n| (n % 251).to_le_bytes().into_iter().take(1)).collect();
+    let mut client = Client::connect_narrow(target)?;
+    let came = client.exchange_late(&bytes)?;
     if came == bytes {
         Ok(())
     } else {
-        Err(client.unexpected(&format!("1,000,000 bytes, not {}", came.len())))
+        Err(client.unexpected(&format!("8,000,000 bytes, not {}", came.len())))
     }
 }
 

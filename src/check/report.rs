@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::{Case, End, Failure, Level};
+use super::{Case, Failure, Level};
 use crate::escape::Escaped;
 use crate::start::Screen;
 
@@ -59,8 +59,8 @@ impl Verdict {
             Some(_) => Result::Failed,
         };
         let failure = failure.map(|failure| Told {
-            sent: End(&failure.sent).to_string(),
-            came: End(&failure.came).to_string(),
+            sent: failure.sent.to_string(),
+            came: failure.came.to_string(),
             expected: failure.expected,
             then: failure.ended,
             usual_cause: case.usual_cause,

@@ -20,10 +20,8 @@ def say(conn, data):
     for other in others:
         if has("text_of_ascii"):
             data = data.decode("ascii", errors="ignore").encode()
-        if has("says_it_twice"):
-            other.sendall(data)
         try:
-            other.sendall(data)
+            other.sendall(data + data if has("says_it_twice") else data)
         except OSError:
             if has("dies_on_reset"):
                 raise

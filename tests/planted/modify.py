@@ -1,5 +1,5 @@
 """The server of labs B and D: each message comes back with something done to it. Right, or with one mistake."""
-from plant import has, serve
+from plant import MISTAKE, has, serve
 
 
 def change(data):
@@ -19,6 +19,8 @@ def each(conn):
     while True:
         data = conn.recv(10 if has("small_recv") else 1024)
         if not data:
+            if has("never_notices_the_end"):
+                continue
             return
         if has("waits_for_a_newline"):
             waiting += data
@@ -54,4 +56,4 @@ def ends_with_the_first_client():
 if has("ends_with_the_first_client"):
     ends_with_the_first_client()
 else:
-    serve(each, one_at_a_time=has("one_at_a_time") or has("dies_on_reset"))
+    serve(each, one_at_a_time=MISTAKE in ("one_at_a_time", "dies_on_reset", "never_notices_the_end"))
