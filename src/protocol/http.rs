@@ -14,7 +14,7 @@ use self::listing::Listing;
 use self::refusal::{Refusal, Status};
 use self::reply::Sent;
 use self::request::{Exchange, Framing, Request};
-use self::serve::{Served, again, serve};
+use self::serve::{Served, serve};
 use super::{Cx, Flow, Handler, Protocol, Why};
 use crate::limits;
 
@@ -30,10 +30,10 @@ mod listing;
 mod mime;
 mod options;
 mod order;
+mod ordinary;
 mod page;
 mod ranges;
 mod refusal;
-mod repeat;
 mod reply;
 mod request;
 mod resource;
@@ -81,9 +81,14 @@ enum Work {
 #[derive(Debug)]
 struct Waiting {
     head: Box<[u8]>,
-    /// Length of the request line.
-    line: usize,
     exchange: Exchange,
+}
+
+impl Waiting {
+    fn request(&self) -> Result<Request<'_>, Refusal> {
+        let line = self.head.iter().position(|b| *b == b'\n').map_or(0, |end| end + 1);
+        Request::parse(&self.head, line, None)
+    }
 }
 
 impl Protocol for Http {
@@ -194,11 +199,10 @@ impl State {
             return Some(self.ending.map_or(Flow::Continue, Flow::Finish));
         }
         if !self.has_begun
-            && let Some((length, sent)) = again(&self.options, rest, cx)
+            && let Some((length, mut request)) = ordinary::parse(rest)
         {
             let head = cx.input.take(length);
-            self.note(head, sent, cx);
-            return self.answered(true, cx);
+            return self.begin(head, &mut request, cx);
         }
         match self.search.advance(rest) {
             Err(refusal) => Some(self.refuse(&refusal, rest, cx)),
@@ -209,7 +213,7 @@ impl State {
                 let head = cx.input.take(length);
                 match Request::parse(head, line, parsed) {
                     Err(refusal) => Some(self.refuse(&refusal, head, cx)),
-                    Ok(mut request) => self.begin((head, line), &mut request, cx),
+                    Ok(mut request) => self.begin(head, &mut request, cx),
                 }
             }
         }
@@ -230,12 +234,7 @@ impl State {
         Flow::Continue
     }
 
-    fn begin(
-        &mut self,
-        (head, line): (&[u8], usize),
-        request: &mut Request<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Option<Flow> {
+    fn begin(&mut self, head: &[u8], request: &mut Request<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
         request.exchange.cors = self.options.cors;
         if request.framing == Framing::Length(0) {
             return self.answer(head, request, cx);
@@ -250,7 +249,7 @@ impl State {
         }
         self.is_replying = false;
         *cx.deadline = cx.now.after(self.options.body_timeout);
-        let waiting = Waiting { head: head.into(), line, exchange: request.exchange };
+        let waiting = Waiting { head: head.into(), exchange: request.exchange };
         self.work = Some(Box::new(Work::Body(Body::new(request.framing), waiting)));
         None
     }
@@ -268,7 +267,7 @@ impl State {
                 self.work = Some(work);
                 Some(self.ending.map_or(Flow::Continue, Flow::Finish))
             }
-            Ok(true) => match Request::parse(&waiting.head, waiting.line, None) {
+            Ok(true) => match waiting.request() {
                 Ok(mut request) => {
                     request.exchange = waiting.exchange;
                     self.answer(&waiting.head, &request, cx)
@@ -279,7 +278,7 @@ impl State {
     }
 
     fn answer(&mut self, head: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
-        match serve(&self.options, head, request, cx) {
+        match serve(&self.options, request, cx) {
             Served::Answered { keep, sent } => {
                 self.note(head, sent, cx);
                 self.answered(keep, cx)

@@ -49,7 +49,7 @@ impl<'a> Said<'a> {
     /// Notes what was answered, if there is a log.
     pub(super) fn note(&self, sent: Sent, options: &Options, cx: &Cx<'_>) {
         if let Some((site, log)) = site_with_log(options) {
-            let date = site.date(cx.shared.wall_clock());
+            let date = site.date(cx);
             cx.shared.note(log, |text| self.write(text, &date, sent, cx));
         }
     }

@@ -57,6 +57,12 @@ struct Entry {
     is_used: bool,
 }
 
+impl Entry {
+    fn is_due(&self, now: Time) -> bool {
+        now >= self.checked.after(limits::HTTP_CACHE_TRUST)
+    }
+}
+
 /// What the cache has.
 #[derive(Debug)]
 pub(super) struct Hit {
@@ -66,11 +72,19 @@ pub(super) struct Hit {
 }
 
 impl Cache {
+    /// What is known under a key, if it need not be compared with the disk.
+    #[inline]
+    pub(super) fn fresh(&mut self, key: &[u8], now: Time) -> Option<&Resource> {
+        let entry = self.entries.get_mut(key).filter(|entry| !entry.is_due(now))?;
+        entry.is_used = true;
+        Some(&entry.resource)
+    }
+
     /// What is known under a key.
     pub(super) fn get(&mut self, key: &[u8], now: Time) -> Option<Hit> {
         let entry = self.entries.get_mut(key)?;
         entry.is_used = true;
-        let is_due = now >= entry.checked.after(limits::HTTP_CACHE_TRUST);
+        let is_due = entry.is_due(now);
         if is_due {
             entry.checked = now;
         }

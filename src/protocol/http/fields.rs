@@ -17,8 +17,8 @@ pub(super) struct Fields<'a> {
     expect: Option<&'a [u8]>,
     close: bool,
     keep_alive: bool,
-    /// What decides nothing about the connection; most programs say nothing of that kind.
-    pub(super) conditions: Option<Box<Conditions<'a>>>,
+    /// What decides nothing about the connection.
+    pub(super) conditions: Conditions<'a>,
 }
 
 /// What the sender of a request would like.
@@ -60,25 +60,34 @@ impl<'a> Single<'a> {
     }
 }
 
-impl Conditions<'_> {
-    /// Those of a request that has none.
-    pub(super) const NONE: Self = Self {
-        if_match: None,
-        if_none_match: None,
-        if_modified_since: Single::Absent,
-        if_unmodified_since: Single::Absent,
-        if_range: None,
-        range: Single::Absent,
-        accept: None,
-        accept_encoding: None,
-    };
+impl<'a> Conditions<'a> {
+    fn add(&mut self, name: &[u8], value: &'a [u8]) {
+        match name.len() {
+            5 if is(name, b"range") => self.range.add(value),
+            6 if is(name, b"accept") => join(&mut self.accept, value),
+            8 if is(name, b"if-match") => join(&mut self.if_match, value),
+            8 if is(name, b"if-range") => join(&mut self.if_range, value),
+            13 if is(name, b"if-none-match") => join(&mut self.if_none_match, value),
+            15 if is(name, b"accept-encoding") => join(&mut self.accept_encoding, value),
+            17 if is(name, b"if-modified-since") => self.if_modified_since.add(value),
+            19 if is(name, b"if-unmodified-since") => self.if_unmodified_since.add(value),
+            _ => {}
+        }
+    }
 
-    /// Whether they ask for nothing but a certain form of the content.
-    pub(super) fn are_preferences(&self) -> bool {
+    /// Whether a reply may be anything else than all of the file.
+    pub(super) fn are_there(&self) -> bool {
         let lists = [&self.if_match, &self.if_none_match, &self.if_range];
         let singles = [self.if_modified_since, self.if_unmodified_since, self.range];
-        lists.iter().all(|list| list.is_none()) && singles.iter().all(|field| *field == Single::Absent)
+        lists.iter().any(|list| list.is_some()) || singles.iter().any(|field| *field != Single::Absent)
     }
+}
+
+/// Whether a name is this one, in whatever case; most others begin with another letter.
+#[inline]
+fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    let first = |name: &[u8]| name.first().map(u8::to_ascii_lowercase);
+    first(name) == first(known) && name.eq_ignore_ascii_case(known)
 }
 
 fn join<'a>(list: &mut List<'a>, value: &'a [u8]) {
@@ -97,40 +106,30 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 for a field that came twice or makes no sense.
-    pub(super) fn add(&mut self, name: &str, value: &'a [u8]) -> Result<(), Refusal> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
+    #[inline]
+    pub(super) fn add(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
         match name.len() {
-            4 if is("host") => return once(&mut self.host, value, "a request has one Host field"),
-            6 if is("expect") => return once(&mut self.expect, value, "a request has one Expect field"),
-            10 if is("connection") => self.connection(value),
-            14 if is("content-length") => {
+            4 if is(name, b"host") => return once(&mut self.host, value, "a request has one Host field"),
+            6 if is(name, b"expect") => {
+                return once(&mut self.expect, value, "a request has one Expect field");
+            }
+            10 if is(name, b"connection") => self.connection(value),
+            14 if is(name, b"content-length") => {
                 return once(&mut self.length, length(value)?, "a request has one Content-Length field");
             }
-            17 if is("transfer-encoding") => {
+            17 if is(name, b"transfer-encoding") => {
                 return once(&mut self.coding, value, "a request has one Transfer-Encoding field");
             }
-            _ => self.condition(name, value),
+            _ => self.conditions.add(name, value),
         }
         Ok(())
     }
 
-    fn condition(&mut self, name: &str, value: &'a [u8]) {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        let all = &mut self.conditions;
-        match name.len() {
-            5 if is("range") => all.get_or_insert_default().range.add(value),
-            6 if is("accept") => join(&mut all.get_or_insert_default().accept, value),
-            8 if is("if-match") => join(&mut all.get_or_insert_default().if_match, value),
-            8 if is("if-range") => join(&mut all.get_or_insert_default().if_range, value),
-            13 if is("if-none-match") => join(&mut all.get_or_insert_default().if_none_match, value),
-            15 if is("accept-encoding") => join(&mut all.get_or_insert_default().accept_encoding, value),
-            17 if is("if-modified-since") => all.get_or_insert_default().if_modified_since.add(value),
-            19 if is("if-unmodified-since") => all.get_or_insert_default().if_unmodified_since.add(value),
-            _ => {}
-        }
-    }
-
     fn connection(&mut self, value: &[u8]) {
+        if value == b"keep-alive" {
+            self.keep_alive = true;
+            return;
+        }
         for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");

@@ -5,11 +5,11 @@ use httparse::{EMPTY_HEADER, Header, Status as Parsed, parse_headers};
 use super::fields::{Conditions, Fields};
 use super::head::target_too_long;
 use super::refusal::{Refusal, Status};
-use super::target::Target;
+use super::target::{Target, plain_key};
 use crate::limits;
 
 /// Most fields of a request.
-const MAX_FIELDS: usize = 100;
+pub(super) const MAX_FIELDS: usize = 100;
 
 /// Fields of nearly all requests: room for more is made when it is needed.
 const FEW_FIELDS: usize = 16;
@@ -45,6 +45,8 @@ pub(super) struct RequestLine<'a> {
     pub(super) target: &'a [u8],
     /// 0 for HTTP/1.0, 1 for all that came later.
     pub(super) minor: u8,
+    /// What names the target in the cache: see [`plain_key`].
+    pub(super) key: Option<&'a [u8]>,
 }
 
 impl<'a> RequestLine<'a> {
@@ -70,7 +72,7 @@ impl<'a> RequestLine<'a> {
         if target.len() > limits::HTTP_TARGET {
             return Err(target_too_long());
         }
-        Ok(Self { method, target, minor })
+        Ok(Self { method, target, minor, key: plain_key(target) })
     }
 }
 
@@ -96,7 +98,7 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|b| is_token_byte(*b))
 }
 
-fn is_token_byte(b: u8) -> bool {
+pub(super) fn is_token_byte(b: u8) -> bool {
     const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
     TOKEN.get(usize::from(b)).copied().unwrap_or_default()
 }
@@ -144,6 +146,11 @@ pub(super) struct Exchange {
     pub(super) cors: bool,
 }
 
+impl Exchange {
+    /// That of nearly all requests.
+    pub(super) const USUAL: Self = Self { head_only: false, minor: 1, keep: true, cors: false };
+}
+
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -161,7 +168,8 @@ pub(super) struct Request<'a> {
     pub(super) framing: Framing,
     /// The peer waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
-    conditions: Option<Box<Conditions<'a>>>,
+    /// What the sender would like, if it said so.
+    pub(super) conditions: Conditions<'a>,
 }
 
 impl<'a> Request<'a> {
@@ -179,6 +187,14 @@ impl<'a> Request<'a> {
         let line = parsed.map_or_else(|| RequestLine::parse(line), Ok)?;
         let mut fields = Fields::default();
         read_fields(rest, &mut fields)?;
+        Self::new(line, fields, typed)
+    }
+
+    /// A request of this line and these fields; whether its line ends were typed by people.
+    ///
+    /// # Errors
+    /// As of [`Request::parse`].
+    pub(super) fn new(line: RequestLine<'a>, fields: Fields<'a>, typed: bool) -> Result<Self, Refusal> {
         fields.check_host(line.minor)?;
         let framing = fields.framing(line.minor)?;
         if typed && fields.announce_body() {
@@ -192,11 +208,6 @@ impl<'a> Request<'a> {
             cors: false,
         };
         Ok(Self { line, exchange, framing, expects_continue, conditions: fields.conditions })
-    }
-
-    /// What the sender would like, if it said so.
-    pub(super) fn conditions(&self) -> &Conditions<'a> {
-        self.conditions.as_deref().unwrap_or(&Conditions::NONE)
     }
 
     /// What to answer once the body is through.
@@ -247,5 +258,5 @@ fn add_all<'a>(
         }
         Err(_) => return Err(Refusal::bad("the value of a field has a forbidden control character")),
     };
-    parsed.iter().try_for_each(|field| fields.add(field.name, field.value))
+    parsed.iter().try_for_each(|field| fields.add(field.name.as_bytes(), field.value))
 }
