@@ -45,6 +45,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod validators;
+mod words;
 
 pub use options::Options;
 

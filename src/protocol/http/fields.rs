@@ -17,11 +17,19 @@ pub(super) struct Fields<'a> {
     expect: Option<&'a [u8]>,
     close: bool,
     keep_alive: bool,
-    /// What decides nothing about the connection.
-    pub(super) conditions: Conditions<'a>,
+    pub(super) accepts: Accepts<'a>,
+    /// Boxed, as most requests have none.
+    pub(super) conditions: Option<Box<Conditions<'a>>>,
 }
 
-/// What the sender of a request would like.
+/// What forms of the content the sender of a request prefers.
+#[derive(Debug, Default)]
+pub(super) struct Accepts<'a> {
+    pub(super) types: List<'a>,
+    pub(super) codings: List<'a>,
+}
+
+/// Under which conditions, and how much of it, the sender of a request wants something.
 #[derive(Debug, Default)]
 pub(super) struct Conditions<'a> {
     pub(super) if_match: List<'a>,
@@ -30,8 +38,6 @@ pub(super) struct Conditions<'a> {
     pub(super) if_unmodified_since: Single<'a>,
     pub(super) if_range: List<'a>,
     pub(super) range: Single<'a>,
-    pub(super) accept: List<'a>,
-    pub(super) accept_encoding: List<'a>,
 }
 
 /// A field whose value is a list: several such fields are one with commas in between.
@@ -61,33 +67,51 @@ impl<'a> Single<'a> {
 }
 
 impl<'a> Conditions<'a> {
+    /// Those of a request that has none.
+    pub(super) const NONE: Self = Self {
+        if_match: None,
+        if_none_match: None,
+        if_modified_since: Single::Absent,
+        if_unmodified_since: Single::Absent,
+        if_range: None,
+        range: Single::Absent,
+    };
+
+    /// Adds the field that the others were not.
+    #[cold]
     fn add(&mut self, name: &[u8], value: &'a [u8]) {
         match name.len() {
-            5 if is(name, b"range") => self.range.add(value),
-            6 if is(name, b"accept") => join(&mut self.accept, value),
+            5 => self.range.add(value),
             8 if is(name, b"if-match") => join(&mut self.if_match, value),
-            8 if is(name, b"if-range") => join(&mut self.if_range, value),
-            13 if is(name, b"if-none-match") => join(&mut self.if_none_match, value),
-            15 if is(name, b"accept-encoding") => join(&mut self.accept_encoding, value),
-            17 if is(name, b"if-modified-since") => self.if_modified_since.add(value),
-            19 if is(name, b"if-unmodified-since") => self.if_unmodified_since.add(value),
-            _ => {}
+            8 => join(&mut self.if_range, value),
+            13 => join(&mut self.if_none_match, value),
+            17 => self.if_modified_since.add(value),
+            _ => self.if_unmodified_since.add(value),
         }
-    }
-
-    /// Whether a reply may be anything else than all of the file.
-    pub(super) fn are_there(&self) -> bool {
-        let lists = [&self.if_match, &self.if_none_match, &self.if_range];
-        let singles = [self.if_modified_since, self.if_unmodified_since, self.range];
-        lists.iter().any(|list| list.is_some()) || singles.iter().any(|field| *field != Single::Absent)
     }
 }
 
-/// Whether a name is this one, in whatever case; most others begin with another letter.
+/// Whether a name is that of a field of [`Conditions`].
+#[inline]
+fn is_condition(name: &[u8]) -> bool {
+    match name.len() {
+        5 => is(name, b"range"),
+        8 => is(name, b"if-match") || is(name, b"if-range"),
+        13 => is(name, b"if-none-match"),
+        17 => is(name, b"if-modified-since"),
+        19 => is(name, b"if-unmodified-since"),
+        _ => false,
+    }
+}
+
+/// Whether a token is this name, in whatever case.
 #[inline]
 fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
-    let first = |name: &[u8]| name.first().map(u8::to_ascii_lowercase);
-    first(name) == first(known) && name.eq_ignore_ascii_case(known)
+    // Letters of both cases differ in this bit; a hyphen has it, and no other character of a token makes
+    // one of these with it.
+    let Some(name) = name.first_chunk::<N>() else { return false };
+    let differ = |found: u8, (a, b): (&u8, &u8)| found | ((a | 0x20) ^ b);
+    name.first().map(|b| b | 0x20) == known.first().copied() && name.iter().zip(known).fold(0, differ) == 0
 }
 
 fn join<'a>(list: &mut List<'a>, value: &'a [u8]) {
@@ -120,7 +144,10 @@ impl<'a> Fields<'a> {
             17 if is(name, b"transfer-encoding") => {
                 return once(&mut self.coding, value, "a request has one Transfer-Encoding field");
             }
-            _ => self.conditions.add(name, value),
+            6 if is(name, b"accept") => join(&mut self.accepts.types, value),
+            15 if is(name, b"accept-encoding") => join(&mut self.accepts.codings, value),
+            _ if is_condition(name) => self.conditions.get_or_insert_default().add(name, value),
+            _ => {}
         }
         Ok(())
     }
@@ -238,6 +265,9 @@ pub(super) fn is_authority(value: &[u8]) -> bool {
 /// Nothing, or a colon and a port; RFC 3986 lets the number be missing.
 fn is_port(text: &[u8]) -> bool {
     let [b':', digits @ ..] = text else { return text.is_empty() };
+    if digits.len() < 5 {
+        return digits.iter().all(u8::is_ascii_digit);
+    }
     let number = digits.iter().try_fold(0_u32, |number, digit| {
         let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
         Some(number * 10 + digit).filter(|number| u16::try_from(*number).is_ok())

@@ -4,10 +4,11 @@
 //! [`Search`](super::head::Search) and [`Request::parse`], which know what to say of it; what is taken
 //! apart here would come to the same there.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 use super::fields::Fields;
-use super::request::{MAX_FIELDS, Method, Request, RequestLine, is_token_byte, table};
+use super::request::{MAX_FIELDS, Method, Request, RequestLine, table};
+use super::words::{first_control, token};
 use crate::limits;
 
 /// What a request line ends in.
@@ -20,9 +21,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<(usize, Request<'_>)> {
     for _ in 0..=MAX_FIELDS {
         let rest = bytes.get(at..)?;
         if let [b'\r', b'\n', ..] = rest {
-            let length = at + 2;
-            let is_sound = length <= limits::HTTP_HEAD && !has_controls(bytes.get(..length)?);
-            return is_sound.then(|| Request::new(line, fields, false).ok()).flatten().map(|it| (length, it));
+            let request = Request::new(line, fields, false).ok()?;
+            return (at + 2 <= limits::HTTP_HEAD).then_some((at + 2, request));
         }
         at += field(rest, &mut fields)?;
     }
@@ -54,30 +54,13 @@ fn is_plain(b: u8) -> bool {
 /// Adds the field that `bytes` begin with, and returns the length of its line.
 #[inline]
 fn field<'a>(bytes: &'a [u8], fields: &mut Fields<'a>) -> Option<usize> {
-    let colon = bytes.iter().position(|b| !is_token_byte(*b)).filter(|colon| *colon > 0)?;
-    let (name, rest) = bytes.split_at_checked(colon)?;
-    let rest = rest.strip_prefix(b":")?;
-    // The first of either: neither may stand in a value.
-    let end = memchr2(b'\r', b'\n', rest)?;
-    let value = rest.get(..end)?;
+    let (name, rest) = bytes.split_at_checked(token(bytes))?;
+    let rest = rest.strip_prefix(b":").filter(|_| !name.is_empty())?;
+    // A tab within a value is rare enough to be left to others.
+    let (value, end) = rest.split_at_checked(first_control(rest)?)?;
     // A single blank is what stands before nearly every value.
-    let value = value.strip_prefix(b" ").unwrap_or(value);
-    let value = if matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t']) { trim(value) } else { value };
-    let is_line = matches!(rest.get(end..), Some([b'\r', b'\n', ..]));
-    (is_line && fields.add(name, value).is_ok()).then_some(colon + end + 3)
-}
-
-/// Without the white space around it (RFC 9112, section 5: blanks and tabs alone).
-fn trim(value: &[u8]) -> &[u8] {
-    let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
-    let start = value.iter().position(|b| !is_blank(b)).unwrap_or(value.len());
-    let end = value.iter().rposition(|b| !is_blank(b)).map_or(start, |last| last + 1);
-    value.get(start..end).unwrap_or_default()
-}
-
-/// Whether control characters are in a head, tabs and line ends left out, which were looked at before.
-/// Without a branch, so that the compiler looks at many bytes at once.
-fn has_controls(head: &[u8]) -> bool {
-    let is_control = |b: u8| ((b < b' ') & (b != b'\t') & (b != b'\r') & (b != b'\n')) | (b == 0x7f);
-    head.iter().fold(false, |found, b| found | is_control(*b))
+    let start = value.strip_prefix(b" ").unwrap_or(value);
+    let text = if matches!(start, [b' ', ..] | [.., b' ']) { start.trim_ascii() } else { start };
+    let is_line = matches!(end, [b'\r', b'\n', ..]);
+    (is_line && fields.add(name, text).is_ok()).then_some(name.len() + value.len() + 3)
 }

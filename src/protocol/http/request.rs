@@ -2,7 +2,7 @@
 
 use httparse::{EMPTY_HEADER, Header, Status as Parsed, parse_headers};
 
-use super::fields::{Conditions, Fields};
+use super::fields::{Accepts, Conditions, Fields};
 use super::head::target_too_long;
 use super::refusal::{Refusal, Status};
 use super::target::{Target, plain_key};
@@ -168,8 +168,8 @@ pub(super) struct Request<'a> {
     pub(super) framing: Framing,
     /// The peer waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
-    /// What the sender would like, if it said so.
-    pub(super) conditions: Conditions<'a>,
+    pub(super) accepts: Accepts<'a>,
+    conditions: Option<Box<Conditions<'a>>>,
 }
 
 impl<'a> Request<'a> {
@@ -207,7 +207,18 @@ impl<'a> Request<'a> {
             keep: !typed && fields.keeps_alive(line.minor),
             cors: false,
         };
-        Ok(Self { line, exchange, framing, expects_continue, conditions: fields.conditions })
+        let Fields { accepts, conditions, .. } = fields;
+        Ok(Self { line, exchange, framing, expects_continue, accepts, conditions })
+    }
+
+    /// What the sender wants only if, or only in part.
+    pub(super) fn conditions(&self) -> &Conditions<'a> {
+        self.conditions.as_deref().unwrap_or(&Conditions::NONE)
+    }
+
+    /// Whether a reply may be anything else than all of the file.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.conditions.is_some()
     }
 
     /// What to answer once the body is through.

@@ -18,7 +18,7 @@ use crate::protocol::Cx;
 /// Answers a GET or HEAD with a form of a file (RFC 9110, sections 13.2.2 and 14.2).
 pub(super) fn file(form: &Form, request: &Request<'_>, site: &Site, cx: &mut Cx<'_>) -> Sent {
     let exchange = request.exchange;
-    match evaluate(&request.conditions, form.validators()) {
+    match evaluate(request.conditions(), form.validators()) {
         Verdict::Failed => {
             let text = "the file is not in the state that the request wants";
             reply::text(Status::PRECONDITION_FAILED, text, "", exchange, cx)
@@ -28,7 +28,7 @@ pub(super) fn file(form: &Form, request: &Request<'_>, site: &Site, cx: &mut Cx<
             Head { extra: &form.telling, ..head }.write(exchange, cx)
         }
         Verdict::Whole => whole(form, exchange, site, cx),
-        Verdict::Ranged => match request.conditions.range.get() {
+        Verdict::Ranged => match request.conditions().range.get() {
             // HEAD has no ranges (section 14.2).
             Some(field) if !exchange.head_only => ranged(form, field, exchange, site, cx),
             _ => whole(form, exchange, site, cx),
@@ -56,12 +56,12 @@ pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_
 /// All of a short file that the cache has and that lately was what it is, to a request without conditions:
 /// what nearly every reply is. Nothing is formatted, allocated or counted here.
 pub(super) fn at_once(key: &[u8], request: &Request<'_>, site: &Site, cx: &mut Cx<'_>) -> Option<Sent> {
-    if request.exchange != Exchange::USUAL || request.conditions.are_there() {
+    if request.exchange != Exchange::USUAL || request.is_conditional() {
         return None;
     }
     let (now, shared) = (cx.now, cx.shared);
     site.glance(key, now, shared, |resource, start| {
-        let form = resource.form(request.conditions.accept_encoding.as_deref());
+        let form = resource.form(request.accepts.codings.as_deref());
         let is_short = matches!(form.content, Content::Bytes(_));
         is_short.then(|| {
             cx.out.push(start);

@@ -69,7 +69,7 @@ fn answer(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'_>) -> Res
 /// was looked at before it got there.
 fn from_cache(site: &Site, key: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
     let resource = site.cached(key, cx)?;
-    let form = resource.form(request.conditions.accept_encoding.as_deref());
+    let form = resource.form(request.accepts.codings.as_deref());
     if !resource.is_intact(form, cx.now) {
         site.forget(key);
         return None;
@@ -98,7 +98,7 @@ fn at(
         }
         Found::File(file, metadata) => {
             let resource = site.load(&key, path, (file, metadata), options, cx)?;
-            let form = resource.form(request.conditions.accept_encoding.as_deref());
+            let form = resource.form(request.accepts.codings.as_deref());
             Ok(Answer::Done(send::file(form, request, site, cx)))
         }
         Found::Directory(_) if !target.is_directory => {
@@ -123,7 +123,7 @@ fn directory(
         match site.find(&index).map_err(Refusal::from) {
             Ok(Found::File(file, metadata)) => {
                 let resource = site.load(&target.key(), &index, (file, metadata), options, cx)?;
-                let form = resource.form(request.conditions.accept_encoding.as_deref());
+                let form = resource.form(request.accepts.codings.as_deref());
                 return Ok(Answer::Done(send::file(form, request, site, cx)));
             }
             Err(refusal) if refusal.status != Status::NOT_FOUND => return Err(refusal),
@@ -134,7 +134,7 @@ fn directory(
         return Err(Refusal::new(Status::FORBIDDEN, "this directory is not listed"));
     }
     // A listing has no validators: only `*` matches it.
-    if evaluate(&request.conditions, Validators::default()) == Verdict::Failed {
+    if evaluate(request.conditions(), Validators::default()) == Verdict::Failed {
         return Err(Refusal::new(Status::PRECONDITION_FAILED, "a listing has no entity tag"));
     }
     let order = Order::of(target.query());
