@@ -77,7 +77,7 @@ pub(super) fn is_on(options: &Options) -> bool {
 }
 
 fn site_with_log(options: &Options) -> Option<(&Site, &Arc<Journal>)> {
-    let site = options.site().ok()?;
+    let site = options.open_site()?;
     Some((site, site.log()?))
 }
 

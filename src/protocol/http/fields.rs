@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use super::refusal::{Refusal, Status};
-use super::request::{Framing, table};
+use super::request::Framing;
+use super::words::{prefix, table};
 use crate::limits;
 
 /// The fields that matter here, as they come. What could be read in two ways is refused.
@@ -104,6 +105,22 @@ fn is_condition(name: &[u8]) -> bool {
     }
 }
 
+/// Whether a name could be one of those below, by its length and its first letter.
+#[inline]
+fn may_matter(name: &[u8]) -> bool {
+    let first = name.first().map_or(0, u8::to_ascii_lowercase);
+    match name.len() {
+        4 => first == b'h',
+        5 => first == b'r',
+        6 => matches!(first, b'a' | b'e'),
+        8 | 13 | 19 => first == b'i',
+        10 | 14 => first == b'c',
+        15 => first == b'a',
+        17 => matches!(first, b'i' | b't'),
+        _ => false,
+    }
+}
+
 /// Whether a token is this name, in whatever case.
 #[inline]
 fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
@@ -132,6 +149,10 @@ impl<'a> Fields<'a> {
     /// 400 for a field that came twice or makes no sense.
     #[inline]
     pub(super) fn add(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
+        if may_matter(name) { self.note(name, value) } else { Ok(()) }
+    }
+
+    fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
         match name.len() {
             4 if is(name, b"host") => return once(&mut self.host, value, "a request has one Host field"),
             6 if is(name, b"expect") => {
@@ -164,6 +185,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Exactly one valid Host field in HTTP/1.1, at most one before (RFC 9112, section 3.2).
+    #[inline]
     pub(super) fn check_host(&self, minor: u8) -> Result<(), Refusal> {
         match self.host {
             Some(host) if is_authority(host) => Ok(()),
@@ -177,15 +199,17 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 where two readings are possible, 413 for a body that is too long, 501 for an unknown coding.
+    #[inline]
     pub(super) fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
         match (self.length, self.coding) {
+            (None, None) => Ok(Framing::Length(0)),
             (Some(_), Some(_)) => {
                 Err(Refusal::bad("a request has either Content-Length or Transfer-Encoding, never both"))
             }
             (None, Some(_)) if minor == 0 => Err(Refusal::bad("HTTP/1.0 knows no Transfer-Encoding")),
             (None, Some(coding)) => chunked(coding),
             (Some(length), None) if length > limits::HTTP_BODY => Err(body_too_long()),
-            (length, None) => Ok(Framing::Length(length.unwrap_or(0))),
+            (Some(length), None) => Ok(Framing::Length(length)),
         }
     }
 
@@ -198,6 +222,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 417 for any other expectation.
+    #[inline]
     pub(super) fn expects_continue(&self, minor: u8) -> Result<bool, Refusal> {
         match self.expect {
             Some(value) if minor > 0 && value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
@@ -250,23 +275,23 @@ fn chunked(value: &[u8]) -> Result<Framing, Refusal> {
 
 /// A host and perhaps a port (RFC 3986, section 3.2), without user information.
 pub(super) fn is_authority(value: &[u8]) -> bool {
-    const HOST: [bool; 256] = table(b"-._~%!$&'()*+,;=");
+    static HOST: [bool; 256] = table(b"-._~%!$&'()*+,;=");
     if let [b'[', literal @ ..] = value {
         let Some(end) = literal.iter().position(|b| *b == b']') else { return false };
         let (address, port) = literal.split_at_checked(end).unwrap_or_default();
         let address = std::str::from_utf8(address).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
         return address.is_some() && is_port(port.get(1..).unwrap_or_default());
     }
-    let allowed = |b: u8| HOST.get(usize::from(b)).copied().unwrap_or_default();
-    let host = value.iter().take_while(|b| allowed(**b)).count();
+    let host = prefix(value, &HOST);
     host > 0 && is_port(value.get(host..).unwrap_or_default())
 }
 
 /// Nothing, or a colon and a port; RFC 3986 lets the number be missing.
 fn is_port(text: &[u8]) -> bool {
     let [b':', digits @ ..] = text else { return text.is_empty() };
-    if digits.len() < 5 {
-        return digits.iter().all(u8::is_ascii_digit);
+    if digits.len() <= 5 {
+        // Of as many digits, the greater number is the greater text.
+        return digits.iter().all(u8::is_ascii_digit) && (digits.len() < 5 || digits <= b"65535".as_slice());
     }
     let number = digits.iter().try_fold(0_u32, |number, digit| {
         let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;

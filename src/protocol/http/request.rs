@@ -6,6 +6,7 @@ use super::fields::{Accepts, Conditions, Fields};
 use super::head::target_too_long;
 use super::refusal::{Refusal, Status};
 use super::target::{Target, plain_key};
+use super::words::{letters, prefix, table};
 use crate::limits;
 
 /// Most fields of a request.
@@ -95,33 +96,16 @@ fn minor_version(version: &[u8]) -> Result<u8, Refusal> {
 
 /// Whether this is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|b| is_token_byte(*b))
+    !bytes.is_empty() && token(bytes) == bytes.len()
 }
 
-pub(super) fn is_token_byte(b: u8) -> bool {
-    const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
-    TOKEN.get(usize::from(b)).copied().unwrap_or_default()
-}
-
-/// Which bytes are letters, digits, or one of `marks`: a look-up is faster than a search for each byte.
-pub(super) const fn table(marks: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    loop {
-        let (mut found, mut rest) = (byte.is_ascii_alphanumeric(), marks);
-        while let [mark, others @ ..] = rest {
-            found |= *mark == byte;
-            rest = others;
-        }
-        let (_, place) = table.split_at_mut(byte as usize);
-        if let [place, ..] = place {
-            *place = found;
-        }
-        if byte == u8::MAX {
-            return table;
-        }
-        byte += 1;
-    }
+/// Length of the token that `bytes` begin with.
+#[inline]
+pub(super) fn token(bytes: &[u8]) -> usize {
+    static TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
+    let length = letters(bytes);
+    // Names of fields end there, nearly all of them.
+    if bytes.get(length) == Some(&b':') { length } else { prefix(bytes, &TOKEN) }
 }
 
 /// How long the body of a request is (RFC 9112, section 6.3).
@@ -194,6 +178,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// As of [`Request::parse`].
+    #[inline]
     pub(super) fn new(line: RequestLine<'a>, fields: Fields<'a>, typed: bool) -> Result<Self, Refusal> {
         fields.check_host(line.minor)?;
         let framing = fields.framing(line.minor)?;

@@ -10,7 +10,7 @@ use super::listing::{Listing, Order};
 use super::options::Options;
 use super::refusal::{NOT_A_FILE, Refusal, Status};
 use super::reply::{self, Sent};
-use super::request::{Method, Request, Wanted};
+use super::request::{Exchange, Framing, Method, Request, Wanted};
 use super::root::Found;
 use super::send;
 use super::site::Site;
@@ -45,6 +45,17 @@ pub(super) fn serve(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'
     Served::Answered { keep: exchange.keep, sent }
 }
 
+/// Answers a request if that takes no more than a look into the cache; what nearly every request comes to.
+#[inline]
+pub(super) fn at_once(options: &Options, request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
+    // The body of a request must be read first; one that HEAD has asked for is not sent.
+    let is_usual = request.framing == Framing::Length(0) && request.exchange == Exchange::USUAL;
+    if !is_usual || options.cors || request.is_conditional() {
+        return None;
+    }
+    send::at_once(request.line.key?, request, options.open_site()?, cx)
+}
+
 enum Answer {
     Done(Sent),
     Listing(Box<Listing>),
@@ -54,8 +65,7 @@ fn answer(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'_>) -> Res
     let site = options.site()?;
     if matches!(request.line.method, Method::Get | Method::Head)
         && let Some(key) = request.line.key
-        && let Some(sent) =
-            send::at_once(key, request, site, cx).or_else(|| from_cache(site, key, request, cx))
+        && let Some(sent) = from_cache(site, key, request, cx)
     {
         return Ok(Answer::Done(sent));
     }

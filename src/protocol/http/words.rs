@@ -1,69 +1,81 @@
-//! Looking at eight bytes at a time: most of a request's head is looked at for what ends a name or a value,
-//! and a machine word holds eight bytes of it.
+//! Looking at eight bytes at a time: most of a request's head is looked at only for what ends it.
 //!
-//! In every word below, the highest bit of a byte is set for a byte that was found. What a subtraction
-//! borrows, and so may find wrongly, lies above the first byte that is found: only the first one counts.
-
-use super::request::is_token_byte;
+//! In the words below, a byte is marked at its highest bit. What an addition carries or a subtraction
+//! borrows, and so may mark wrongly, lies above the first byte that is marked: only that one counts.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = ONES << 7;
 
-/// Where the first control character is: below a blank, or DEL.
+/// How many bytes at the start are printable ASCII.
 #[inline]
-pub(super) fn first_control(bytes: &[u8]) -> Option<usize> {
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (n, word) in words.iter().enumerate() {
-        let found = controls(u64::from_le_bytes(*word));
-        if found != 0 {
-            return Some(n * 8 + first(found));
-        }
-    }
-    Some(words.len() * 8 + tail.iter().position(u8::is_ascii_control)?)
+pub(super) fn printable(bytes: &[u8]) -> usize {
+    let unprintable = |word: u64| {
+        let low = word.wrapping_sub(ONES * u64::from(b' '));
+        let del = word.wrapping_add(ONES);
+        (low | del | word) & HIGH
+    };
+    let is_printable = |b: &u8| matches!(b, b' '..=b'~');
+    first(bytes, unprintable).unwrap_or_else(|at| at + count(bytes, at, is_printable))
 }
 
-/// Length of the token at the start (RFC 9110, section 5.6.2).
+/// How many bytes at the start are letters of ASCII or hyphens.
 #[inline]
-pub(super) fn token(bytes: &[u8]) -> usize {
+pub(super) fn letters(bytes: &[u8]) -> usize {
+    let others = |word: u64| {
+        let small = word | (ONES * 0x20);
+        let from = |first: u8| small.wrapping_add(ONES * u64::from(0x80 - first));
+        let not_hyphen = (word ^ (ONES * u64::from(b'-'))).wrapping_add(!HIGH);
+        ((!from(b'a') | from(b'z' + 1)) & not_hyphen | word) & HIGH
+    };
+    let is_letter = |b: &u8| b.is_ascii_alphabetic() || *b == b'-';
+    first(bytes, others).unwrap_or_else(|at| at + count(bytes, at, is_letter))
+}
+
+/// The place of the first byte that is marked, or of the bytes that make no whole word.
+#[inline]
+fn first(bytes: &[u8], mark: impl Fn(u64) -> u64) -> Result<usize, usize> {
     let (words, _) = bytes.as_chunks::<8>();
     let mut at = 0;
     for word in words {
-        let found = not_letters(u64::from_le_bytes(*word));
-        if found != 0 {
-            at += first(found);
-            break;
+        let marked = mark(u64::from_le_bytes(*word));
+        if marked != 0 {
+            return Ok(at + marked.trailing_zeros() as usize / 8);
         }
         at += 8;
     }
-    match bytes.get(at) {
-        // It ended where names of fields end, or else in a digit or a mark that may be part of it.
-        Some(b':') => at,
-        _ => at + bytes.iter().skip(at).take_while(|b| is_token_byte(**b)).count(),
+    Err(at)
+}
+
+/// How many bytes from a place on are as they should be.
+fn count(bytes: &[u8], at: usize, is: impl Fn(&u8) -> bool) -> usize {
+    bytes.get(at..).unwrap_or_default().iter().take_while(|b| is(b)).count()
+}
+
+/// Which bytes are letters, digits, or one of `marks`: a look-up is faster than a search for each byte.
+pub(super) const fn table(marks: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        let (mut found, mut rest) = (byte.is_ascii_alphanumeric(), marks);
+        while let [mark, others @ ..] = rest {
+            found |= *mark == byte;
+            rest = others;
+        }
+        let (_, place) = table.split_at_mut(byte as usize);
+        if let [place, ..] = place {
+            *place = found;
+        }
+        if byte == u8::MAX {
+            return table;
+        }
+        byte += 1;
     }
 }
 
-/// The first of the bytes that were found.
-#[inline]
-fn first(found: u64) -> usize {
-    (found.trailing_zeros() / 8) as usize
-}
-
-#[inline]
-fn controls(word: u64) -> u64 {
-    let low = word.wrapping_sub(ONES * u64::from(b' ')) & !word;
-    let del = word ^ (ONES * 0x7f);
-    (low | (del.wrapping_sub(ONES) & !del)) & HIGH
-}
-
-/// What is neither a letter of ASCII nor a hyphen.
-#[inline]
-fn not_letters(word: u64) -> u64 {
-    // Adding reaches the highest bit of a byte from a certain value on, and never the next byte.
-    let from = |low: u64, first: u8| low + ONES * u64::from(0x80 - first);
-    let small = (word | (ONES * 0x20)) & !HIGH;
-    let letters = from(small, b'a') & !from(small, b'z' + 1);
-    let other = ((word ^ (ONES * u64::from(b'-'))) & !HIGH) + !HIGH;
-    ((!letters & other) | word) & HIGH
+/// How many bytes at the start are in a table.
+pub(super) fn prefix(bytes: &[u8], table: &[bool; 256]) -> usize {
+    let is_in = |b: &u8| table.get(usize::from(*b)).copied().unwrap_or_default();
+    bytes.iter().take_while(|b| is_in(b)).count()
 }
 
 #[cfg(test)]
@@ -72,17 +84,22 @@ mod tests {
 
     use super::*;
 
-    fn text() -> impl Strategy<Value = Vec<u8>> {
-        let common = prop::sample::select(b"abzAZ-:019 @[`{~_/.".to_vec());
-        let byte = prop_oneof![40 => common, 1 => any::<u8>()];
-        prop::collection::vec(byte, 0..40)
+    fn is_printable(b: u8) -> bool {
+        b.is_ascii_graphic() || b == b' '
+    }
+
+    fn is_letter(b: u8) -> bool {
+        b.is_ascii_alphabetic() || b == b'-'
     }
 
     proptest! {
         #[test]
-        fn finds_what_is_found_byte_by_byte(bytes in text()) {
-            prop_assert_eq!(first_control(&bytes), bytes.iter().position(u8::is_ascii_control));
-            prop_assert_eq!(token(&bytes), bytes.iter().take_while(|b| is_token_byte(**b)).count());
+        fn finds_what_is_found_byte_by_byte(
+            bytes in prop::collection::vec(prop_oneof![40 => b'A'..b'z', 4 => Just(b'-'), 1 => any::<u8>()], 0..40),
+        ) {
+            let length = |is: fn(u8) -> bool| bytes.iter().take_while(|b| is(**b)).count();
+            prop_assert_eq!(printable(&bytes), length(is_printable));
+            prop_assert_eq!(letters(&bytes), length(is_letter));
         }
     }
 
@@ -92,8 +109,9 @@ mod tests {
             for at in 0..20 {
                 let mut bytes = [b'x'; 20];
                 bytes.iter_mut().skip(at).take(1).for_each(|place| *place = byte);
-                assert_eq!(first_control(&bytes), byte.is_ascii_control().then_some(at), "{byte} at {at}");
-                assert_eq!(token(&bytes), if is_token_byte(byte) { 20 } else { at }, "{byte} at {at}");
+                let length = |yes| if yes { 20 } else { at };
+                assert_eq!(printable(&bytes), length(is_printable(byte)), "{byte} at {at}");
+                assert_eq!(letters(&bytes), length(is_letter(byte)), "{byte} at {at}");
             }
         }
     }
