@@ -7,20 +7,27 @@ use std::io;
 
 use clap::Subcommand;
 
+pub mod chat;
+pub mod talk;
 pub mod target;
 
 pub use target::{Family, Target};
 
 /// The clients, a subcommand each.
 #[derive(Debug, Subcommand)]
-pub enum Client {}
+pub enum Client {
+    /// Chat with a server, or with one other who connects
+    Chat(chat::Args),
+}
 
 /// Runs a client until it is done.
 ///
 /// # Errors
 /// What kept it from doing what was asked.
 pub fn run(client: &Client) -> Result<(), Error> {
-    match *client {}
+    match client {
+        Client::Chat(args) => chat::run(args),
+    }
 }
 
 /// Why a client ends without having done what it was asked. Each one says in a line what to check.

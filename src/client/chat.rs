@@ -1,0 +1,205 @@
+//! `switchboard chat`: a person, or a pipe, in a chat of lines over TCP (labs A and B). It speaks to any server
+//! that passes lines on, and with `--listen` to one other program of its kind.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::talk::lines::{Lines, PAUSE};
+use super::talk::{Heard, Manners, Screen, Speak, talk};
+use super::target::explain;
+use super::{Error, Family, Target};
+use crate::config::duration;
+
+/// The port of this program's chat service.
+const PORT: u16 = 8989;
+/// How long a far end may take no byte of what is said to it.
+const STUCK: Duration = Duration::from_secs(30);
+
+const EXAMPLES: &str = "\
+Examples:
+  switchboard chat                          the chat of the daemon on this machine
+  switchboard chat lab7 --name ali          on another one, under a name
+  echo hello | switchboard chat lab7        say one thing; show what is said until it has been sent
+  switchboard chat --listen 5000            wait for one other, who types:
+  switchboard chat lab7:5000                and both type
+
+exit or quit alone on a line ends it, typed or received; so do Ctrl-D and Ctrl-C. The word is not
+sent: the other side sees the connection close. Exit code 0 when the conversation was ended by
+either side, 1 when the network failed, 2 for wrong usage.";
+
+/// Chat with a server, or with one other who connects
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The chat server [default: localhost:8989]
+    #[arg(value_name = "HOST[:PORT]")]
+    server: Option<String>,
+
+    /// Take a name: sends `/nick NAME` first, so only for servers that know it, as ours [e.g. --name ali]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Wait for one other to connect to this port, 0 for any, instead of connecting [e.g. --listen 5000]
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["server", "name"])]
+    listen: Option<u16>,
+
+    /// Where --listen listens; 0.0.0.0 lets the network in [default: 127.0.0.1] [e.g. --bind 0.0.0.0]
+    #[arg(long, value_name = "ADDR", requires = "listen")]
+    bind: Option<IpAddr>,
+
+    /// The words that end the chat, alone on a line, typed or received; none if empty
+    /// [e.g. --quit bye,ciao]
+    #[arg(long, value_name = "WORD,..", value_delimiter = ',', default_value = "exit,quit")]
+    quit: Vec<String>,
+
+    /// With piped input: how long to show what comes after the end of it, unless the server closes before
+    /// [e.g. --wait 1m]
+    #[arg(short, long, value_name = "DURATION", default_value = "2s", value_parser = duration::parse)]
+    wait: Duration,
+
+    /// Give up connecting after this time [e.g. --timeout 3s]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    timeout: Duration,
+
+    /// Use IPv4 only
+    #[arg(short = '4', conflicts_with = "v6")]
+    v4: bool,
+
+    /// Use IPv6 only
+    #[arg(short = '6')]
+    v6: bool,
+}
+
+/// Chats.
+///
+/// # Errors
+/// No connection, or one that failed.
+pub fn run(args: &Args) -> Result<(), Error> {
+    let name = args.name.as_deref().map(checked_name).transpose()?;
+    let (stream, other) = match args.listen {
+        Some(port) => wait_for_one(args.bind.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)?,
+        None => {
+            let server = Target::parse(args.server.as_deref().unwrap_or("localhost"), Some(PORT))?;
+            (server.connect(family(args), args.timeout)?, server.to_string())
+        }
+    };
+    stream.set_write_timeout(Some(STUCK)).map_err(|error| failed(&error))?;
+    let stream = Arc::new(Link { stream });
+    if let Some(name) = name {
+        stream.say(&format!("/nick {name}"))?;
+    }
+    let screen = Screen::open();
+    screen.announce(&format!("* connected to {other}; {} ends it", ways_to_end(&args.quit)));
+    let manners = Manners {
+        quit: args.quit.clone(),
+        heed: true,
+        wait: args.wait,
+        show_own: false,
+        farewell: "* the other side closed the connection",
+    };
+    let hear = Incoming { link: Arc::clone(&stream), lines: Lines::default(), over: false };
+    talk(screen, &stream, hear, &manners)
+}
+
+fn family(args: &Args) -> Family {
+    match (args.v4, args.v6) {
+        (true, _) => Family::V4,
+        (_, true) => Family::V6,
+        _ => Family::Any,
+    }
+}
+
+fn ways_to_end(quit: &[String]) -> String {
+    let words = quit.iter().filter(|word| !word.is_empty()).map(String::as_str);
+    words.chain(["Ctrl-D"]).collect::<Vec<_>>().join(", ")
+}
+
+fn checked_name(name: &str) -> Result<&str, Error> {
+    if name.is_empty() || name.contains(char::is_whitespace) || name.contains(char::is_control) {
+        return Err(Error::Usage(format!("--name {name:?}: a name is a word")));
+    }
+    Ok(name)
+}
+
+/// Listens, and takes the first who connects; nobody else can.
+fn wait_for_one(ip: IpAddr, port: u16) -> Result<(TcpStream, String), Error> {
+    let wanted = SocketAddr::new(ip, port);
+    let failed = |error: std::io::Error| Error::Network(format!("listening on {wanted}: {error}"));
+    let listener = TcpListener::bind(wanted).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    // On stderr: what is on stdout was said by somebody.
+    let _ = writeln!(std::io::stderr(), "listening on {address} for one other; Ctrl-C gives up");
+    let (stream, other) = listener.accept().map_err(failed)?;
+    let _ = stream.set_nodelay(true);
+    Ok((stream, other.to_string()))
+}
+
+fn failed(error: &std::io::Error) -> Error {
+    Error::Network(explain(error))
+}
+
+/// The connection.
+#[derive(Debug)]
+struct Link {
+    stream: TcpStream,
+}
+
+impl Speak for Link {
+    fn say(&self, line: &str) -> Result<(), Error> {
+        (&self.stream).write_all(format!("{line}\n").as_bytes()).map_err(|error| failed(&error))
+    }
+
+    fn finish(&self) -> bool {
+        // A peer that is gone already has closed.
+        let _ = self.stream.shutdown(Shutdown::Write);
+        true
+    }
+
+    fn abort(&self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// What the other side says.
+#[derive(Debug)]
+struct Incoming {
+    link: Arc<Link>,
+    lines: Lines,
+    over: bool,
+}
+
+impl Iterator for Incoming {
+    type Item = Heard;
+
+    fn next(&mut self) -> Option<Heard> {
+        let mut buffer = [0; 16 * 1024];
+        while !self.over {
+            let pause = self.lines.has_tail().then_some(PAUSE);
+            let read =
+                self.link.stream.set_read_timeout(pause).and_then(|()| (&self.link.stream).read(&mut buffer));
+            let lines = match read {
+                Ok(0) => {
+                    self.over = true;
+                    self.lines.take_tail().into_iter().collect()
+                }
+                Ok(n) => self.lines.push(buffer.get(..n).unwrap_or_default()),
+                Err(error) => match error.kind() {
+                    std::io::ErrorKind::Interrupted => continue,
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+                        self.lines.take_tail().into_iter().collect()
+                    }
+                    _ => {
+                        self.over = true;
+                        return Some(Err(failed(&error)));
+                    }
+                },
+            };
+            if !lines.is_empty() {
+                return Some(Ok(lines));
+            }
+        }
+        None
+    }
+}
