@@ -10,6 +10,7 @@ use clap::Subcommand;
 pub mod chat;
 pub mod talk;
 pub mod target;
+pub mod udp_chat;
 
 pub use target::{Family, Target};
 
@@ -18,6 +19,8 @@ pub use target::{Family, Target};
 pub enum Client {
     /// Chat with a server, or with one other who connects
     Chat(chat::Args),
+    /// Chat with everybody on the network: a datagram for each line, no server
+    UdpChat(udp_chat::Args),
 }
 
 /// Runs a client until it is done.
@@ -27,6 +30,7 @@ pub enum Client {
 pub fn run(client: &Client) -> Result<(), Error> {
     match client {
         Client::Chat(args) => chat::run(args),
+        Client::UdpChat(args) => udp_chat::run(args),
     }
 }
 

@@ -90,17 +90,16 @@ pub fn run(args: &Args) -> Result<(), Error> {
     if let Some(name) = name {
         stream.say(&format!("/nick {name}"))?;
     }
-    let screen = Screen::open();
-    screen.announce(&format!("* connected to {other}; {} ends it", ways_to_end(&args.quit)));
     let manners = Manners {
         quit: args.quit.clone(),
         heed: true,
         wait: args.wait,
         show_own: false,
+        greeting: format!("* connected to {other}; {} ends it", ways_to_end(&args.quit)),
         farewell: "* the other side closed the connection",
     };
     let hear = Incoming { link: Arc::clone(&stream), lines: Lines::default(), over: false };
-    talk(screen, &stream, hear, &manners)
+    talk(Screen::open(), &stream, hear, &manners)
 }
 
 fn family(args: &Args) -> Family {

@@ -55,6 +55,8 @@ pub struct Manners {
     pub wait: Duration,
     /// Whether what was said is shown, where typing has not shown it already.
     pub show_own: bool,
+    /// What a terminal shows first.
+    pub greeting: String,
     /// What a terminal shows when the far end has closed.
     pub farewell: &'static str,
 }
@@ -132,6 +134,7 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
 
 /// Shows what is heard, until the far end closes, fails, or says the quit word.
 fn listen(screen: &Screen, hear: impl Iterator<Item = Heard>, manners: &Manners) -> Result<(), Error> {
+    screen.announce(&manners.greeting);
     for heard in hear {
         let mut shown = String::new();
         let mut over = false;
@@ -172,12 +175,14 @@ impl<S: Speak> Conversation<'_, S> {
             match self.events.recv() {
                 Ok(Event::Typed(typed)) => {
                     if self.say(&typed)? {
-                        return self.leave(LEAVING);
+                        return self.leave(LEAVING, Duration::ZERO);
                     }
                 }
                 Ok(Event::TypingEnded) => {
-                    let wait = if self.screen.is_edited() { LEAVING } else { self.manners.wait };
-                    return self.leave(wait);
+                    let wait = self.manners.wait;
+                    let (closing, silent) =
+                        if self.screen.is_edited() { (LEAVING, Duration::ZERO) } else { (wait, wait) };
+                    return self.leave(closing, silent);
                 }
                 Ok(Event::HearingEnded(ended)) => return ended.and_then(|()| self.nothing_is_left()),
                 Ok(Event::TypingFailed(error)) => return Err(error),
@@ -193,6 +198,10 @@ impl<S: Speak> Conversation<'_, S> {
             if self.manners.is_quit(line) {
                 return Ok(true);
             }
+            if line.is_empty() && self.screen.is_edited() {
+                // Enter alone says nothing.
+                continue;
+            }
             if let Err(error) = self.speak.say(line) {
                 // What the far end said before it went may tell why.
                 let ended = self.wait_for_end(LAST_WORDS);
@@ -205,14 +214,12 @@ impl<S: Speak> Conversation<'_, S> {
         Ok(false)
     }
 
-    /// Nothing more will be said; what is said to us meanwhile is still shown.
-    fn leave(&self, wait: Duration) -> Result<Option<i32>, Error> {
-        let will_close = self.speak.finish();
+    /// Nothing more will be said. What is said to us is still shown until the far end closes, for `closing`
+    /// at the most, or for `silent` if it never does.
+    fn leave(&self, closing: Duration, silent: Duration) -> Result<Option<i32>, Error> {
+        let closes = self.speak.finish();
         self.screen.stop_editing();
-        if !will_close && self.screen.is_edited() {
-            return Ok(None);
-        }
-        self.wait_for_end(wait)
+        self.wait_for_end(if closes { closing } else { silent })
     }
 
     fn wait_for_end(&self, wait: Duration) -> Result<Option<i32>, Error> {

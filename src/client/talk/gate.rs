@@ -83,6 +83,11 @@ impl Gate {
         let _ = self.changed.wait_timeout_while(self.state(), SETTLING, |state| state.printing);
     }
 
+    /// Whether nothing is edited any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().done
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         self.state().stopping
     }

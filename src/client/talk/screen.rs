@@ -67,17 +67,20 @@ impl Screen {
     }
 
     /// Tells a person, and no pipe, what is going on.
-    pub fn announce(&self, text: &str) {
+    pub(super) fn announce(&self, text: &str) {
         if self.is_edited() {
             let style = if self.colours { anstyle::Style::new().dimmed() } else { anstyle::Style::new() };
             self.print(format!("{style}{text}{style:#}\n"));
         }
     }
 
-    /// The last thing that is announced; whatever was printed before is on the screen when this returns.
+    /// The last thing that is announced, unless whoever types has left already; whatever was printed before
+    /// is on the screen when this returns.
     pub(super) fn say_farewell(&self, text: &str) {
-        self.announce(text);
-        if let Kind::Edited(edited) = &self.kind {
+        if let Kind::Edited(edited) = &self.kind
+            && !edited.gate.has_ended()
+        {
+            self.announce(text);
             edited.gate.wait_until_seen();
         }
     }
