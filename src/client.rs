@@ -7,8 +7,12 @@ use std::io;
 
 use clap::Subcommand;
 
+pub mod common;
+pub mod output;
 pub mod target;
+pub mod wait;
 
+pub use common::Common;
 pub use target::{Family, Target};
 
 /// The clients, a subcommand each.
@@ -20,7 +24,12 @@ pub enum Client {}
 /// # Errors
 /// What kept it from doing what was asked.
 pub fn run(client: &Client) -> Result<(), Error> {
-    match *client {}
+    let result: Result<(), Error> = match *client {};
+    match result {
+        // Who read the output had enough of it: that is no failure, and nobody is left to tell.
+        Err(Error::ReaderGone) => Ok(()),
+        other => other,
+    }
 }
 
 /// Why a client ends without having done what it was asked. Each one says in a line what to check.
@@ -43,6 +52,9 @@ pub enum Error {
         /// Why it could not.
         error: io::Error,
     },
+    /// Whoever read standard output is gone (`| head -1`): nothing is said, the exit code is 0.
+    #[error("nobody reads the output any more")]
+    ReaderGone,
 }
 
 impl Error {
@@ -51,6 +63,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Network(_) | Self::Wrong(_) | Self::File { .. } => 1,
+            Self::ReaderGone => 0,
         }
     }
 }
