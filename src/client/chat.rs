@@ -1,15 +1,16 @@
 //! `switchboard chat`: a person, or a pipe, in a chat of lines over TCP (labs A and B). It speaks to any server
 //! that passes lines on, and with `--listen` to one other program of its kind.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::output::note;
 use super::talk::lines::{Lines, PAUSE};
 use super::talk::{Heard, Manners, Screen, Speak, talk};
 use super::target::explain;
-use super::{Error, Family, Target};
+use super::{Common, Error, Target};
 use crate::config::duration;
 
 /// The port of this program's chat service.
@@ -56,20 +57,11 @@ pub struct Args {
 
     /// With piped input: how long to show what comes after the end of it, unless the server closes before
     /// [e.g. --wait 1m]
-    #[arg(short, long, value_name = "DURATION", default_value = "2s", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration::parse)]
     wait: Duration,
 
-    /// Give up connecting after this time [e.g. --timeout 3s]
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
-    timeout: Duration,
-
-    /// Use IPv4 only
-    #[arg(short = '4', conflicts_with = "v6")]
-    v4: bool,
-
-    /// Use IPv6 only
-    #[arg(short = '6')]
-    v6: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// Chats.
@@ -78,36 +70,27 @@ pub struct Args {
 /// No connection, or one that failed.
 pub fn run(args: &Args) -> Result<(), Error> {
     let name = args.name.as_deref().map(checked_name).transpose()?;
-    let (stream, other) = match args.listen {
-        Some(port) => wait_for_one(args.bind.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)?,
-        None => {
-            let server = Target::parse(args.server.as_deref().unwrap_or("localhost"), Some(PORT))?;
-            (server.connect(family(args), args.timeout)?, server.to_string())
-        }
+    let (stream, other) = if let Some(port) = args.listen {
+        wait_for_one(args.bind.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)?
+    } else {
+        let server = Target::parse(args.server.as_deref().unwrap_or("localhost"), Some(PORT))?;
+        (server.connect(args.common.family(), args.common.timeout)?, server.to_string())
     };
-    stream.set_write_timeout(Some(STUCK)).map_err(|error| failed(&error))?;
-    let stream = Arc::new(Link { stream });
+    let link = Arc::new(Link { stream, other });
+    link.stream.set_write_timeout(Some(STUCK)).map_err(|error| link.failed(&error))?;
     if let Some(name) = name {
-        stream.say(&format!("/nick {name}"))?;
+        link.say(&format!("/nick {name}"))?;
     }
     let manners = Manners {
         quit: args.quit.clone(),
         heed: true,
         wait: args.wait,
         show_own: false,
-        greeting: format!("* connected to {other}; {} ends it", ways_to_end(&args.quit)),
+        greeting: format!("* connected to {}; {} ends it", link.other, ways_to_end(&args.quit)),
         farewell: "* the other side closed the connection",
     };
-    let hear = Incoming { link: Arc::clone(&stream), lines: Lines::default(), over: false };
-    talk(Screen::open(), &stream, hear, &manners)
-}
-
-fn family(args: &Args) -> Family {
-    match (args.v4, args.v6) {
-        (true, _) => Family::V4,
-        (_, true) => Family::V6,
-        _ => Family::Any,
-    }
+    let hear = Incoming { link: Arc::clone(&link), lines: Lines::default(), over: false };
+    talk(Screen::open(), &link, hear, &manners)
 }
 
 fn ways_to_end(quit: &[String]) -> String {
@@ -125,29 +108,33 @@ fn checked_name(name: &str) -> Result<&str, Error> {
 /// Listens, and takes the first who connects; nobody else can.
 fn wait_for_one(ip: IpAddr, port: u16) -> Result<(TcpStream, String), Error> {
     let wanted = SocketAddr::new(ip, port);
-    let failed = |error: std::io::Error| Error::Network(format!("listening on {wanted}: {error}"));
+    let failed = |error: io::Error| Error::Network(format!("listening on {wanted}: {error}"));
     let listener = TcpListener::bind(wanted).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     // On stderr: what is on stdout was said by somebody.
-    let _ = writeln!(std::io::stderr(), "listening on {address} for one other; Ctrl-C gives up");
+    note(format_args!("listening on {address} for one other; Ctrl-C gives up"));
     let (stream, other) = listener.accept().map_err(failed)?;
     let _ = stream.set_nodelay(true);
     Ok((stream, other.to_string()))
-}
-
-fn failed(error: &std::io::Error) -> Error {
-    Error::Network(explain(error))
 }
 
 /// The connection.
 #[derive(Debug)]
 struct Link {
     stream: TcpStream,
+    /// Who is at the other end, for messages.
+    other: String,
+}
+
+impl Link {
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::Network(format!("{}: {}", self.other, explain(error)))
+    }
 }
 
 impl Speak for Link {
     fn say(&self, line: &str) -> Result<(), Error> {
-        (&self.stream).write_all(format!("{line}\n").as_bytes()).map_err(|error| failed(&error))
+        (&self.stream).write_all(format!("{line}\n").as_bytes()).map_err(|error| self.failed(&error))
     }
 
     fn finish(&self) -> bool {
@@ -185,13 +172,13 @@ impl Iterator for Incoming {
                 }
                 Ok(n) => self.lines.push(buffer.get(..n).unwrap_or_default()),
                 Err(error) => match error.kind() {
-                    std::io::ErrorKind::Interrupted => continue,
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+                    io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                         self.lines.take_tail().into_iter().collect()
                     }
                     _ => {
                         self.over = true;
-                        return Some(Err(failed(&error)));
+                        return Some(Err(self.link.failed(&error)));
                     }
                 },
             };

@@ -13,6 +13,7 @@ use super::Error;
 mod editor;
 mod gate;
 pub mod lines;
+mod quiet;
 mod screen;
 mod signals;
 pub mod text;
@@ -146,9 +147,8 @@ fn listen(screen: &Screen, hear: impl Iterator<Item = Heard>, manners: &Manners)
             }
             text::push(&mut shown, &line, screen.has_colours());
         }
-        if !shown.is_empty() && !screen.print(shown) {
-            // Nobody reads our output any more, as behind `| head`: that is no failure.
-            return Ok(());
+        if !shown.is_empty() {
+            screen.print(shown)?;
         }
         if over {
             screen.say_farewell("* the other side said good-bye");
@@ -208,7 +208,7 @@ impl<S: Speak> Conversation<'_, S> {
                 return Err(ended.err().unwrap_or(error));
             }
             if self.manners.show_own && !self.screen.is_edited() {
-                self.screen.print(format!("{}\n", text::displayable(line.as_bytes())));
+                self.screen.print(format!("{}\n", text::displayable(line.as_bytes())))?;
             }
         }
         Ok(false)

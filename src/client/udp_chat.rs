@@ -72,13 +72,13 @@ pub struct Args {
 /// # Errors
 /// No socket, or nobody can be reached.
 pub fn run(args: &Args) -> Result<(), Error> {
-    let place = Place {
+    let lan = Place {
         port: args.port,
         broadcast: args.broadcast.clone(),
         group: args.group,
         interface: args.interface.clone(),
     };
-    let lan = place.open().map_err(Error::Network)?;
+    let lan = lan.open().map_err(Error::Network)?;
     let own_port = lan.own_port().map_err(|error| Error::Network(error.to_string()))?;
     let to: Vec<String> = lan.routes.iter().map(|route| route.to.ip().to_string()).collect();
     let greeting =

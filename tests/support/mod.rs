@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 pub mod daemon;
 pub mod proc;
 pub mod program;
+pub mod terminal;
 
 pub use daemon::{Daemon, Start};
 pub use program::Program;
+pub use terminal::Terminal;
 
 /// How long anything may take that takes a moment. Only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);

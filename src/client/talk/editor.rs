@@ -80,12 +80,12 @@ struct Marker<'a> {
 }
 
 impl Prompt for Marker<'_> {
-    fn raw(&self) -> &str {
+    fn raw(&self) -> &'static str {
         self.gate.drawn();
         "> "
     }
 
-    fn styled(&self) -> &str {
+    fn styled(&self) -> &'static str {
         self.gate.drawn();
         "\x1b[1m> \x1b[0m"
     }

@@ -3,14 +3,16 @@
 //! On a terminal what is heard is printed above the line being typed, by the editor itself, so that neither
 //! can garble the other. The [`Gate`] says when.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustyline::ExternalPrinter;
 
 use super::super::Error;
+use super::super::output::Output;
 use super::editor::{self, Editor};
 use super::gate::Gate;
+use super::quiet::Quiet;
 use super::{Event, Tell};
 use crate::start;
 
@@ -32,6 +34,8 @@ enum Kind {
 
 struct Edited {
     gate: Arc<Gate>,
+    /// Until the editing ends.
+    quiet: Mutex<Option<Quiet>>,
     editor: Mutex<Option<Editor>>,
     printer: Mutex<Box<dyn ExternalPrinter + Send>>,
 }
@@ -51,7 +55,8 @@ impl Screen {
         let edited = if both { editor::open(colours, &gate).ok() } else { None };
         let kind = edited.map_or(Kind::Plain, |(editor, printer)| {
             let (editor, printer) = (Mutex::new(Some(editor)), Mutex::new(printer));
-            Kind::Edited(Box::new(Edited { gate, editor, printer }))
+            let quiet = Mutex::new(Quiet::begin());
+            Kind::Edited(Box::new(Edited { gate, quiet, editor, printer }))
         });
         Self { colours, kind }
     }
@@ -70,7 +75,8 @@ impl Screen {
     pub(super) fn announce(&self, text: &str) {
         if self.is_edited() {
             let style = if self.colours { anstyle::Style::new().dimmed() } else { anstyle::Style::new() };
-            self.print(format!("{style}{text}{style:#}\n"));
+            // A terminal that is gone ends the conversation in another way.
+            let _ = self.print(format!("{style}{text}{style:#}\n"));
         }
     }
 
@@ -85,17 +91,19 @@ impl Screen {
         }
     }
 
-    /// Shows lines, each with its line feed. False when nobody reads them any more.
-    pub fn print(&self, lines: String) -> bool {
+    /// Shows lines, each with its line feed.
+    ///
+    /// # Errors
+    /// Nobody reads them any more, or the disk is full.
+    pub(super) fn print(&self, lines: String) -> Result<(), Error> {
         let lines = match &self.kind {
             Kind::Plain => lines,
             Kind::Edited(edited) => match edited.print(lines) {
-                None => return true,
+                None => return Ok(()),
                 Some(lines) => lines,
             },
         };
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+        Output::new().write(lines.as_bytes())
     }
 
     /// Reads what is typed until it ends, a quit word is typed, or nobody wants to know any more.
@@ -111,6 +119,7 @@ impl Screen {
     pub(super) fn stop_editing(&self) {
         if let Kind::Edited(edited) = &self.kind {
             edited.gate.stop();
+            edited.quiet.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 }
@@ -159,10 +168,10 @@ impl Edited {
         }
         let mut printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
         // It fails when the editor has ended meanwhile; then it has not taken the lines.
-        let printed = printer.print(lines.clone());
+        let taken = printer.print(lines.clone()).is_ok();
         drop(printer);
         self.gate.leave();
-        if printed.is_ok() {
+        if taken {
             return None;
         }
         self.gate.wait_until_done();

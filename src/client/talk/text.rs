@@ -1,5 +1,6 @@
 //! Lines of strangers made safe to show, and a little colour.
 
+use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anstyle::{AnsiColor, Style};
@@ -30,7 +31,8 @@ pub fn push(shown: &mut String, line: &str, colours: bool) {
         }
         _ => (Style::new(), "", line),
     };
-    shown.push_str(&format!("{style}{head}{style:#}{rest}\n"));
+    // Writing to a string cannot fail.
+    let _ = writeln!(shown, "{style}{head}{style:#}{rest}");
 }
 
 fn is_name(text: &str) -> bool {
