@@ -100,8 +100,8 @@ impl Place {
             None => self.broadcast.iter().map(|ip| self.to_broadcast(*ip)).collect(),
         };
         if routes.is_empty() {
-            let what = if self.group.is_some() { "address for that group" } else { "broadcast address" };
-            return Err(format!("no interface that is up has a {what}"));
+            let what = if self.group.is_some() { "an address for that group" } else { "a broadcast address" };
+            return Err(format!("no interface that is up has {what}"));
         }
         Ok(routes.into_iter().collect())
     }
