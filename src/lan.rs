@@ -19,7 +19,7 @@ pub const PORT: u16 = 40_000;
 pub const LONGEST: usize = 1000;
 
 /// Whom one talks to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// Where datagrams are received, and sent to.
     pub port: u16,
@@ -29,6 +29,8 @@ pub struct Place {
     pub group: Option<IpAddr>,
     /// The only interface to be used.
     pub interface: Option<String>,
+    /// The only addresses of this machine whose interfaces are used, unless one is named; none for all.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A way to some of the others.
@@ -46,9 +48,15 @@ pub struct Lan {
     /// What others say comes here.
     pub receiving: UdpSocket,
     /// What is said leaves here.
-    pub sending: UdpSocket,
-    /// To whom.
-    pub routes: Vec<Route>,
+    pub outlet: Outlet,
+}
+
+/// Where datagrams to everybody leave.
+#[derive(Debug)]
+pub struct Outlet {
+    socket: UdpSocket,
+    routes: Vec<Route>,
+    own_port: u16,
 }
 
 impl Place {
@@ -58,10 +66,15 @@ impl Place {
     /// What is wrong with the place, in a few words.
     pub fn open(&self) -> Result<Lan, String> {
         let interfaces = self.interfaces()?;
-        let routes = self.routes(&interfaces)?;
+        let mut routes = self.routes(&interfaces)?;
         let receiving = self.receiving(&routes).map_err(|error| self.explain(&error))?;
-        let sending = sending(self.is_ipv6()).map_err(|error| format!("no socket: {error}"))?;
-        Ok(Lan { receiving, sending, routes })
+        let no_socket = |error: io::Error| format!("no socket: {error}");
+        // Port 0 has become one.
+        let port = receiving.local_addr().map_err(no_socket)?.port();
+        routes.iter_mut().for_each(|route| route.to.set_port(port));
+        let socket = sending(self.is_ipv6()).map_err(no_socket)?;
+        let own_port = socket.local_addr().map_err(no_socket)?.port();
+        Ok(Lan { receiving, outlet: Outlet { socket, routes, own_port } })
     }
 
     fn is_ipv6(&self) -> bool {
@@ -82,6 +95,9 @@ impl Place {
             } else {
                 Ok(named)
             };
+        }
+        if !self.addresses.is_empty() {
+            return Ok(up.into_iter().filter(|one| self.addresses.contains(&one.ip())).collect());
         }
         let usable = |one: &&Interface| !one.is_loopback() && one.ip().is_ipv6() == self.is_ipv6();
         let others: Vec<Interface> = up.iter().filter(usable).cloned().collect();
@@ -201,17 +217,26 @@ fn sending(ipv6: bool) -> io::Result<UdpSocket> {
         socket.set_multicast_ttl_v4(1)?;
         socket.set_multicast_loop_v4(true)?;
     }
+    // A datagram that finds no room in the queue is lost, like others.
+    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
 
-impl Lan {
+impl Outlet {
     /// The port that what is sent leaves from.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn own_port(&self) -> io::Result<u16> {
-        Ok(self.sending.local_addr()?.port())
+    pub fn own_port(&self) -> u16 {
+        self.own_port
+    }
+
+    /// The port that everybody receives on.
+    pub fn chat_port(&self) -> u16 {
+        self.routes.first().map_or(0, |route| route.to.port())
+    }
+
+    /// The addresses that it sends to.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.routes.iter().map(|route| route.to.ip())
     }
 
     /// Sends a datagram to everybody.
@@ -230,13 +255,13 @@ impl Lan {
     }
 
     fn send_by(&self, route: Route, datagram: &[u8]) -> io::Result<()> {
-        let socket = socket2::SockRef::from(&self.sending);
+        let socket = socket2::SockRef::from(&self.socket);
         match (route.to, route.via) {
             (SocketAddr::V4(_), Some((_, ip))) => socket.set_multicast_if_v4(&ip)?,
             (SocketAddr::V6(_), Some((index, _))) => socket.set_multicast_if_v6(index)?,
             (_, None) => {}
         }
-        self.sending.send_to(datagram, route.to).map(|_| ())
+        self.socket.send_to(datagram, route.to).map(|_| ())
     }
 }
 
@@ -274,6 +299,10 @@ mod tests {
             Ok(_) => panic!("{place:?}"),
             Err(reason) => assert!(reason.contains(word), "{reason}"),
         };
+        refused(
+            Place { addresses: vec!["192.0.2.250".parse().unwrap()], ..Place::default() },
+            "broadcast address",
+        );
         refused(Place { group: Some("10.0.0.1".parse().unwrap()), ..Place::default() }, "multicast");
         refused(Place { interface: Some("nosuch0".into()), ..Place::default() }, "lo");
         let alone = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -287,12 +316,12 @@ mod tests {
         let place =
             Place { port: free, broadcast: vec![Ipv4Addr::new(127, 255, 255, 255)], ..Place::default() };
         let (one, two) = (place.open().unwrap(), place.open().unwrap());
-        one.send(b"hello").unwrap();
+        one.outlet.send(b"hello").unwrap();
         for lan in [&one, &two] {
             lan.receiving.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
             let mut buffer = [0; 100];
             let (n, from) = lan.receiving.recv_from(&mut buffer).unwrap();
-            assert_eq!((&buffer[..n], from.port()), (&b"hello"[..], one.own_port().unwrap()));
+            assert_eq!((&buffer[..n], from.port()), (&b"hello"[..], one.outlet.own_port()));
         }
         assert_eq!(one.receiving.local_addr().unwrap().to_string(), format!("127.255.255.255:{free}"));
     }

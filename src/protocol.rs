@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::input::Input;
+use crate::lan::Place;
 use crate::out::Out;
 use crate::peer::Peer;
 use crate::room::MemberId;
@@ -28,6 +29,7 @@ pub mod reqtime;
 mod session;
 pub mod table;
 pub mod time;
+pub mod udp_chat;
 
 pub use table::{Kind, Options, Row, Session, TABLE, Transport};
 
@@ -177,6 +179,12 @@ pub trait Protocol: Handler + Sized {
     /// What is wrong, in a few words.
     fn prepare(_options: &Self::Options) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Which network a service of [`Transport::Lan`] speaks to; its port and its addresses are the
+    /// service's.
+    fn network(_options: &Self::Options) -> Place {
+        Place::default()
     }
 
     /// The state machine of a new connection.

@@ -79,7 +79,7 @@ fn nobody_can_do_anything_to_another_s_terminal() {
     socket.set_broadcast(true).unwrap();
     let to = format!("127.255.255.255:{port}");
     socket.send_to(b"evil\x1b[2J\x1b[H\rx\ntwo lines\n", &to).unwrap();
-    socket.send_to(&[b'x'; 60_000], &to).unwrap();
+    socket.send_to(&vec![b'x'; 60_000], &to).unwrap();
     socket.send_to(b"", &to).unwrap();
     socket.send_to(b"end", &to).unwrap();
     terminal.expect("127.0.0.1 evil[2J[Hx");

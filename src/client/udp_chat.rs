@@ -77,13 +77,13 @@ pub fn run(args: &Args) -> Result<(), Error> {
         broadcast: args.broadcast.clone(),
         group: args.group,
         interface: args.interface.clone(),
+        addresses: Vec::new(),
     };
     let lan = lan.open().map_err(Error::Network)?;
-    let own_port = lan.own_port().map_err(|error| Error::Network(error.to_string()))?;
-    let to: Vec<String> = lan.routes.iter().map(|route| route.to.ip().to_string()).collect();
+    let to: Vec<String> = lan.outlet.addresses().map(|ip| ip.to_string()).collect();
     let greeting =
         format!("* chatting with {} on port {}; {} ends it", to.join(", "), args.port, "exit, Ctrl-D");
-    let copies = Mutex::new(Copies::new(own_port, args.port));
+    let copies = Mutex::new(Copies::new(lan.outlet.own_port(), args.port));
     let screen = Screen::open();
     let pace = if screen.is_edited() { Duration::ZERO } else { PACE };
     let network = Arc::new(Network { lan, copies, started: Instant::now(), name: args.name.clone(), pace });
@@ -131,7 +131,7 @@ impl Speak for Network {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .note_sent(piece.as_bytes(), self.now());
-            self.lan.send(piece.as_bytes()).map_err(|error| {
+            self.lan.outlet.send(piece.as_bytes()).map_err(|error| {
                 Error::Network(format!("nobody can be reached: {error}; is the network up?"))
             })?;
             std::thread::sleep(self.pace);

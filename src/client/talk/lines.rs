@@ -104,7 +104,7 @@ mod tests {
     fn a_line_without_end_is_shown_in_pieces() {
         let mut lines = Lines::default();
         let shown: usize =
-            (0..10).map(|_| lines.push(&[b'x'; 20_000]).iter().map(Vec::len).sum::<usize>()).sum();
+            (0..10).map(|_| lines.push(&vec![b'x'; 20_000]).iter().map(Vec::len).sum::<usize>()).sum();
         assert!(lines.tail.len() <= LONGEST);
         assert_eq!(shown + lines.tail.len(), 200_000);
     }
