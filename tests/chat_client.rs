@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use support::{Daemon, PATIENCE, Program, Start, Terminal, program, wait_for};
+use support::{Daemon, PATIENCE, Program, Start, Terminal, have, program, wait_for};
 
 mod support;
 
@@ -222,6 +222,9 @@ fn what_has_no_line_end_is_shown_after_a_pause() {
 
 #[test]
 fn a_pipe_delivers_and_ends() {
+    if !have(&["nc"], "the chat client and nc") {
+        return;
+    }
     let daemon = daemon();
     let mut nc = Program::start("nc", ["127.0.0.1", &daemon.tcp("chat").port().to_string()]);
     nc.say("/nick nc\n").expect("you are nc");
@@ -318,6 +321,9 @@ fn a_reader_that_is_gone_is_no_failure() {
 
 #[test]
 fn two_ends_chat_with_each_other_and_with_nc() {
+    if !have(&["nc"], "the two-ended chat with nc") {
+        return;
+    }
     let address = |one: &mut Program| {
         one.expect("for one other");
         one.text().split_whitespace().nth(2).unwrap().to_owned()
@@ -349,6 +355,9 @@ fn two_ends_chat_with_each_other_and_with_nc() {
 /// Lab A's server: select over all sockets; what one sends, the others get, as it came.
 #[test]
 fn a_labs_select_server_is_one_like_any_other() {
+    if !have(&["python3"], "the chat client at a lab's server") {
+        return;
+    }
     let mut server =
         Program::start("python3", ["-u", program::file("labs/chat_server.py").to_str().unwrap()]);
     server.expect("port ");

@@ -120,26 +120,19 @@ fn what_cannot_be_done_is_told() {
     failure(&["udp-chat", "--group", "239.1.1.1", "--broadcast", "127.255.255.255"], 2);
 }
 
-/// Two machines, or a loud word on what is not tested.
+/// Two machines, or a loud word on what is not tried.
 fn machines(name: &str) -> Option<Machines> {
-    match Machines::new(name) {
-        Ok(machines) => Some(machines),
-        Err(reason) => {
-            assert!(
-                std::env::var_os("SWITCHBOARD_TESTS").is_none() || !rustix::process::getuid().is_root(),
-                "{reason}"
-            );
-            eprintln!(
-                "LEFT OUT: the labs' UDP programs on two machines: {reason}\nRun tests/run as root for that."
-            );
-            None
-        }
-    }
+    let made = Machines::new(name);
+    let left_out = |reason: &String| support::leave_out("the UDP chat on two machines, as root", reason);
+    made.inspect_err(left_out).ok()
 }
 
 /// The labs' own pair shares its port with nobody, so each of them needs a machine of its own.
 #[test]
 fn the_labs_own_programs_chat_with_ours_on_two_machines() {
+    if !support::have(&["python3"], "the labs' UDP programs") {
+        return;
+    }
     let Some(machines) = machines("labs") else { return };
     let (send, receive) = (program::file("labs/udp_send.py"), program::file("labs/udp_receive.py"));
     let (send, receive) = (send.to_str().unwrap(), receive.to_str().unwrap());
