@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::config::duration;
 use crate::journal::Journal;
+use crate::protocol::Options as AnyOptions;
 use crate::room::{Form, Profile, Style};
 
 /// A line of this length and the room's log still hold several of them.
@@ -100,11 +101,6 @@ impl Options {
         })
     }
 
-    /// The open transcript, if there is to be one.
-    pub fn journal(&self) -> Option<&Arc<Journal>> {
-        self.journal.get()
-    }
-
     /// Makes sure that names can be given, and opens the transcript.
     ///
     /// # Errors
@@ -122,4 +118,18 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// The transcripts that services want, a file once however many name it: all rooms are in each.
+pub fn transcripts<'a>(services: impl Iterator<Item = &'a AnyOptions>) -> Vec<Arc<Journal>> {
+    let mut found: Vec<(&PathBuf, Arc<Journal>)> = Vec::new();
+    for options in services {
+        let AnyOptions::Chat(options) = options else { continue };
+        if let (Some(path), Some(journal)) = (&options.transcript, options.journal.get())
+            && !found.iter().any(|(known, _)| *known == path)
+        {
+            found.push((path, Arc::clone(journal)));
+        }
+    }
+    found.into_iter().map(|(_, journal)| journal).collect()
 }
