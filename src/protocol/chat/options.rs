@@ -26,8 +26,9 @@ pub struct Options {
     pub style: Look,
     /// Whether lines begin with the time of day.
     pub timestamps: bool,
-    /// How many of the last lines said a newcomer is shown; by default 10, and none if `raw`.
-    pub history: Option<usize>,
+    /// How many of the last lines said a newcomer is shown. None by default: the labs' clients take what
+    /// they receive for what is being said, and quit when the quit word comes.
+    pub history: usize,
     /// How long one may read nothing of what waits for it until its connection is given up; zero for ever.
     #[serde(with = "duration")]
     pub quiet_reader: Duration,
@@ -67,7 +68,7 @@ impl Default for Options {
             guest: "guest".to_owned(),
             style: Look::Lab,
             timestamps: false,
-            history: None,
+            history: 0,
             quiet_reader: Duration::from_secs(300),
             flood: 10,
             burst: 50,
@@ -96,7 +97,7 @@ impl Options {
         self.profile.get_or_init(|| Profile {
             form: Form::Line(Style { raw: self.is_raw(), timestamps: self.timestamps }),
             guest: self.guest.clone(),
-            history: self.history.unwrap_or(if self.is_raw() { 0 } else { 10 }),
+            history: self.history,
             quiet_reader: self.quiet_reader,
         })
     }
