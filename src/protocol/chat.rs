@@ -16,7 +16,7 @@ mod command;
 mod flood;
 mod options;
 
-pub use options::{Look, Options};
+pub use options::{Look, Options, transcripts};
 
 use flood::Flood;
 
