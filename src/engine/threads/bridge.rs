@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::super::datagram::Exchange;
 use super::super::outlet::Speaker;
-use super::writer::Writer;
 use super::{STACK, State};
 use crate::lan::Outlet;
 use crate::limits;
@@ -62,7 +61,7 @@ impl Bridge {
             if self.speaker().hears(datagram, &peer, now) {
                 let _ = exchange.reply(datagram, &peer, &self.state.shared, now);
                 self.state.shared.end_turn();
-                Writer::notify(&self.state.shared);
+                self.state.tell_members();
             }
         }
     }

@@ -24,7 +24,7 @@ fn bridged_from(own_port: u16) -> (Reactor<Sim>, Sim) {
 
 impl Sim {
     /// A datagram from somewhere on the network.
-    fn from_network(&self, from: &str, text: &[u8]) {
+    fn network_says(&self, from: &str, text: &[u8]) {
         let mut world = self.world();
         world.datagrams.push_back((text.to_vec(), from.parse().unwrap()));
         let source = Source::Datagrams(0);
@@ -57,11 +57,11 @@ fn what_comes_from_the_network_is_heard_by_all_and_goes_nowhere() {
     let (mut reactor, sim) = bridged();
     let (one, two) = (sim.connect(WIDE), sim.connect(WIDE));
     reactor.settle_down();
-    sim.from_network("192.0.2.9:40000", b"hello\n");
-    sim.from_network("192.0.2.9:40000", b"ali: \x1b[2Jhello\nagain");
-    sim.from_network("192.0.2.9:40000", b" \r\n");
-    sim.from_network("[fe80::9]:40000", b"");
-    sim.from_network("[fe80::9]:40000", "héllo".as_bytes());
+    sim.network_says("192.0.2.9:40000", b"hello\n");
+    sim.network_says("192.0.2.9:40000", b"ali: \x1b[2Jhello\nagain");
+    sim.network_says("192.0.2.9:40000", b" \r\n");
+    sim.network_says("[fe80::9]:40000", b"");
+    sim.network_says("[fe80::9]:40000", "héllo".as_bytes());
     reactor.settle_down();
     let heard = "lan/192.0.2.9: hello\nlan/192.0.2.9: ali: [2Jhello again\nlan/fe80::9: héllo\n";
     for wire in [one, two] {
@@ -89,7 +89,7 @@ fn two_bridges_on_a_network_pass_nothing_on_for_ever() {
             let sent = sides[from].1.sent_out();
             for text in &sent[passed[from]..] {
                 let address = SocketAddr::from(([192, 0, 2, 1], ports[from])).to_string();
-                sides[1 - from].1.from_network(&address, text.as_bytes());
+                sides[1 - from].1.network_says(&address, text.as_bytes());
             }
             passed[from] = sent.len();
         }
@@ -128,7 +128,7 @@ fn a_flood_from_the_network_is_taken_in_part_and_disturbs_nobody() {
     let listener = sim.connect(WIDE);
     reactor.settle_down();
     for n in 0..5000 {
-        sim.from_network(&format!("192.0.2.{}:40000", n % 250), format!("spam {n}").as_bytes());
+        sim.network_says(&format!("192.0.2.{}:40000", n % 250), format!("spam {n}").as_bytes());
     }
     reactor.settle_down();
     assert_eq!(sim.text(listener).matches("spam").count(), LIMIT);
