@@ -92,6 +92,11 @@ impl Transport {
         self == Self::Both
     }
 
+    /// Whether one connects to it. To a network one only speaks.
+    pub fn has_tcp(self) -> bool {
+        self != Self::Lan
+    }
+
     /// Its name in listings.
     pub fn name(self) -> &'static str {
         match self {
