@@ -7,20 +7,40 @@ use std::io;
 
 use clap::Subcommand;
 
+pub mod chat;
+pub mod common;
+pub mod output;
+pub mod talk;
 pub mod target;
+pub mod udp_chat;
+pub mod wait;
 
+pub use common::Common;
 pub use target::{Family, Target};
 
 /// The clients, a subcommand each.
 #[derive(Debug, Subcommand)]
-pub enum Client {}
+pub enum Client {
+    /// Chat with a server, or with one other who connects
+    Chat(chat::Args),
+    /// Chat with everybody on the network: a datagram for each line, no server
+    UdpChat(udp_chat::Args),
+}
 
 /// Runs a client until it is done.
 ///
 /// # Errors
 /// What kept it from doing what was asked.
 pub fn run(client: &Client) -> Result<(), Error> {
-    match *client {}
+    let result = match client {
+        Client::Chat(args) => chat::run(args),
+        Client::UdpChat(args) => udp_chat::run(args),
+    };
+    match result {
+        // Who read the output had enough of it: that is no failure, and nobody is left to tell.
+        Err(Error::ReaderGone) => Ok(()),
+        other => other,
+    }
 }
 
 /// Why a client ends without having done what it was asked. Each one says in a line what to check.
@@ -43,6 +63,9 @@ pub enum Error {
         /// Why it could not.
         error: io::Error,
     },
+    /// Whoever read standard output is gone (`| head -1`): nothing is said, the exit code is 0.
+    #[error("nobody reads the output any more")]
+    ReaderGone,
 }
 
 impl Error {
@@ -51,6 +74,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Network(_) | Self::Wrong(_) | Self::File { .. } => 1,
+            Self::ReaderGone => 0,
         }
     }
 }

@@ -50,6 +50,7 @@ pub mod escape;
 pub mod framing;
 pub mod input;
 pub mod journal;
+pub mod lan;
 pub mod limits;
 pub mod logging;
 pub mod observer;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::input::Input;
+use crate::lan::Place;
 use crate::limits;
 use crate::out::Out;
 use crate::peer::Peer;
@@ -30,6 +31,7 @@ pub mod reqtime;
 mod session;
 pub mod table;
 pub mod time;
+pub mod udp_chat;
 
 pub use table::{Kind, Options, Row, Session, TABLE, Transport};
 
@@ -75,6 +77,8 @@ pub enum Flow {
     Continue,
     /// A call of [`Handler::resume`] as soon as the output has room, after others had their turn.
     Yield,
+    /// The same, but not before this moment: until then nothing is read, and what was not taken waits.
+    Pause(Time),
     /// Send what is owed, then close.
     Finish(Why),
     /// Close now and drop what is owed.
@@ -183,6 +187,12 @@ pub trait Protocol: Handler + Sized {
     /// What is wrong, in a few words.
     fn prepare(_options: &Self::Options) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Which network a service of [`Transport::Lan`] speaks to; its port and its addresses are the
+    /// service's.
+    fn network(_options: &Self::Options) -> Place {
+        Place::default()
     }
 
     /// The state machine of a new connection.

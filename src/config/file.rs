@@ -39,6 +39,7 @@ pub(super) struct ConfigFile {
     pub(super) root: Option<Setting>,
     pub(super) only: Option<Names>,
     pub(super) without: Option<Names>,
+    pub(super) with: Option<Names>,
     /// `[defaults]`.
     pub(super) defaults: Vec<Setting>,
     /// `[service.NAME]`, in the order of the file.
@@ -76,6 +77,7 @@ struct Raw {
     root: Option<Spanned<Value>>,
     only: Option<Spanned<Vec<String>>>,
     without: Option<Spanned<Vec<String>>>,
+    with: Option<Spanned<Vec<String>>>,
     defaults: Table,
     service: BTreeMap<Spanned<String>, Table>,
 }
@@ -128,6 +130,7 @@ impl ConfigFile {
             }),
             only: raw.only.map(|names| lines.names(names)),
             without: raw.without.map(|names| lines.names(names)),
+            with: raw.with.map(|names| lines.names(names)),
             defaults: lines.settings(raw.defaults),
             services: services.collect(),
         })

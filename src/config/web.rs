@@ -1,4 +1,4 @@
-//! The flags that are options of every http service.
+//! The flags that are options of every http or chat service.
 //!
 //! A flag is stronger than the file and weaker than `--set`, which names its service; the file's own
 //! `root` is weaker than what the file says of a service.
@@ -17,18 +17,35 @@ use crate::cli::ServeArgs;
 /// # Errors
 /// A path is not UTF-8.
 pub(super) fn add(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Result<(), Error> {
-    let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
-    let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
-    let stronger = draft.settings.split_off(at);
-    draft.settings.extend(given(args)?);
-    draft.settings.extend(stronger);
+    insert(draft, given(args)?);
     if let Some(root) = &file.root {
         draft.settings.insert(0, root.clone());
     }
     Ok(())
 }
 
-/// The flags that were given, as settings.
+/// Adds what the flags say to a chat service.
+///
+/// # Errors
+/// A path is not UTF-8.
+pub(super) fn add_to_chat(draft: &mut Draft, args: &ServeArgs) -> Result<(), Error> {
+    let Some(path) = &args.transcript else { return Ok(()) };
+    let value = text(args, "transcript", path)?;
+    let origin = args.origin("transcript");
+    insert(draft, vec![Setting { key: "transcript".to_owned(), value, typed: None, origin }]);
+    Ok(())
+}
+
+/// Puts the settings of flags where they are stronger than the file and weaker than `--set`.
+fn insert(draft: &mut Draft, settings: Vec<Setting>) {
+    let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
+    let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
+    let stronger = draft.settings.split_off(at);
+    draft.settings.extend(settings);
+    draft.settings.extend(stronger);
+}
+
+/// The flags of http that were given, as settings.
 fn given(args: &ServeArgs) -> Result<Vec<Setting>, Error> {
     let path = |flag: &str, path: &Option<std::path::PathBuf>| {
         path.as_deref().map(|path| text(args, flag, path)).transpose()

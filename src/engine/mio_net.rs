@@ -13,6 +13,7 @@ use rustix::net::{Shutdown, SocketFlags};
 use super::control::{Command, Control};
 use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
+use crate::lan::Outlet;
 use crate::limits;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
@@ -54,6 +55,7 @@ impl Net for MioNet {
     type Listener = OwnedFd;
     type Socket = OwnedFd;
     type WayBack = WayBack;
+    type Outlet = Outlet;
 
     fn now(&self) -> Time {
         Time::since_start(self.started.elapsed())
@@ -128,6 +130,14 @@ impl Net for MioNet {
 
     fn send_back(&mut self, socket: &OwnedFd, datagram: &[u8], to: &WayBack) -> Result<(), Errno> {
         sockets::send_back(socket.as_fd(), datagram, to)
+    }
+
+    fn send_out(&mut self, outlet: &Outlet, datagram: &[u8]) -> Result<(), Errno> {
+        outlet.send(datagram).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    }
+
+    fn ports(&self, outlet: &Outlet) -> (u16, u16) {
+        (outlet.own_port(), outlet.chat_port())
     }
 
     fn command(&mut self) -> Option<Command> {

@@ -7,6 +7,7 @@ use super::*;
 use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
+mod network;
 mod rooms;
 mod sim;
 

@@ -108,6 +108,9 @@ impl Worker {
             self.call(Conn::tick);
             return self.flush(0);
         }
+        if self.conn.is_paused() && self.conn.life() == Life::Open {
+            return std::thread::sleep(wait.unwrap_or_default());
+        }
         self.set_timeout(wait);
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = rustix::io::read(&*self.stream, &mut buffer);
@@ -228,9 +231,12 @@ impl Worker {
         }
     }
 
-    fn close(&mut self, why: Why) {
+    fn close(&mut self, mut why: Why) {
         if let Some(writer) = &self.writer {
             writer.stop();
+            if writer.has_expelled() {
+                why = Why::TimedOut;
+            }
         }
         self.call(|conn, env| conn.closed(why, env));
         if let Some(writer) = self.writer.take() {
@@ -272,7 +278,7 @@ impl Worker {
         call(&mut self.conn, &mut env);
         self.state.shared.end_turn();
         if self.conn.member().is_some() || self.writer.is_some() {
-            Writer::notify(&self.state.shared);
+            self.state.tell_members();
         }
     }
 }

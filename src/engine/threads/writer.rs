@@ -8,10 +8,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::Shutdown;
+use rustix::net::{Shutdown, sockopt};
 
 use crate::room::MemberId;
 use crate::shared::Shared;
+use crate::time::Time;
 
 /// How often to look whether the other thread is through.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -29,6 +30,8 @@ struct Inner {
     member: MemberId,
     /// The member has left; set before it leaves, so that whoever takes its number is never fed here.
     gone: AtomicBool,
+    /// It took nothing for so long that it was given up.
+    expelled: AtomicBool,
     /// Whose turn it is to write, so that no line lands inside another.
     turn: Mutex<()>,
 }
@@ -40,8 +43,13 @@ impl Writer {
             stream: Arc::clone(stream),
             member,
             gone: AtomicBool::new(false),
+            expelled: AtomicBool::new(false),
             turn: Mutex::new(()),
         });
+        let quiet = shared.rooms().quiet_reader(member);
+        if !quiet.is_zero() {
+            let _ = sockopt::set_socket_timeout(&**stream, sockopt::Timeout::Send, Some(quiet));
+        }
         let (shared, own) = (Arc::clone(shared), Arc::clone(&inner));
         let thread = thread::Builder::new().stack_size(super::STACK).spawn(move || own.run(&shared));
         match thread {
@@ -82,11 +90,9 @@ impl Writer {
         self.thread.join().unwrap_or(0)
     }
 
-    /// Wakes the members' threads if anything was said.
-    pub(super) fn notify(shared: &Shared) {
-        if shared.rooms().take_pending() {
-            shared.room_changed.notify_all();
-        }
+    /// Whether the member was given up because it took nothing.
+    pub(super) fn has_expelled(&self) -> bool {
+        self.inner.expelled.load(Ordering::SeqCst)
     }
 }
 
@@ -96,7 +102,11 @@ impl Inner {
         let mut lines = Vec::new();
         while self.wait_for_lines(shared, &mut lines) {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.write(&lines).is_err() {
+            if let Err(error) = self.write(&lines) {
+                if error == Errno::AGAIN {
+                    self.expelled.store(true, Ordering::SeqCst);
+                    shared.rooms().count_expelled();
+                }
                 // The other thread is waiting for input: it will find the end.
                 let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
                 break;
@@ -111,7 +121,8 @@ impl Inner {
     fn wait_for_lines(&self, shared: &Shared, lines: &mut Vec<u8>) -> bool {
         let mut rooms = shared.rooms();
         while !self.gone.load(Ordering::SeqCst) {
-            rooms.feed(self.member, |bytes| {
+            // Nothing blocks here, so no time is looked at.
+            rooms.feed(self.member, Time::START, |bytes| {
                 lines.extend_from_slice(bytes);
                 bytes.len()
             });

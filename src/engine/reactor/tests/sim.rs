@@ -4,6 +4,7 @@ use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::time::Time;
 /// One connection, seen from between its ends.
 #[derive(Debug)]
 pub(super) struct Wire {
+    pub(super) peer: Peer,
     inbox: VecDeque<u8>,
     ended: bool,
     reset: bool,
@@ -47,6 +49,10 @@ pub(super) struct World {
     pub(super) accepts: usize,
     pub(super) commands: VecDeque<Command>,
     pub(super) events: Vec<Ready>,
+    /// What others on the network send.
+    pub(super) datagrams: VecDeque<(Vec<u8>, SocketAddr)>,
+    /// What was sent to all of them.
+    pub(super) sent_out: Vec<String>,
 }
 
 /// The network and the test's hand on it.
@@ -69,6 +75,7 @@ impl Sim {
             window,
             blocked: false,
             id: None,
+            peer: Peer::V4([127, 0, 0, 1].into(), 40_000),
             outbox: Vec::new(),
             reads: 0,
             writes: 0,
@@ -78,6 +85,13 @@ impl Sim {
         });
         world.backlog.push_back(wire);
         world.events.push(event(Source::Listener(0), true, false, false));
+        wire
+    }
+
+    /// The same from another address.
+    pub(super) fn connect_from(&self, peer: Peer, window: usize) -> usize {
+        let wire = self.connect(window);
+        self.world().wires[wire].peer = peer;
         wire
     }
 
@@ -146,6 +160,7 @@ impl Net for Sim {
     type Listener = ();
     type Socket = ();
     type WayBack = ();
+    type Outlet = u16;
 
     fn now(&self) -> Time {
         Time::from_millis(self.world().now)
@@ -168,8 +183,9 @@ impl Net for Sim {
             return Err(error);
         }
         let wire = world.backlog.pop_front().ok_or(Errno::AGAIN)?;
+        let peer = world.wires[wire].peer.clone();
         drop(world);
-        Ok((Stream { sim: self.clone(), wire }, Peer::V4([127, 0, 0, 1].into(), 40_000)))
+        Ok((Stream { sim: self.clone(), wire }, peer))
     }
 
     fn watch(&mut self, stream: &Stream, id: ConnId) -> io::Result<()> {
@@ -228,12 +244,33 @@ impl Net for Sim {
         Ok(())
     }
 
-    fn receive(&mut self, (): &(), _: &mut [u8]) -> Result<Datagram<()>, Errno> {
-        Err(Errno::AGAIN)
+    fn receive(&mut self, (): &(), buffer: &mut [u8]) -> Result<Datagram<()>, Errno> {
+        let (bytes, from) = self.world().datagrams.pop_front().ok_or(Errno::AGAIN)?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(Datagram { len: bytes.len(), peer: from.into(), unicast: false, way_back: () })
     }
 
     fn send_back(&mut self, (): &(), _: &[u8], (): &()) -> Result<(), Errno> {
         Ok(())
+    }
+
+    /// What is sent out comes back, as broadcasts do.
+    fn send_out(&mut self, own_port: &u16, datagram: &[u8]) -> Result<(), Errno> {
+        let mut world = self.world();
+        world.sent_out.push(String::from_utf8(datagram.to_vec()).unwrap());
+        let own = SocketAddr::from(([192, 0, 2, 1], *own_port));
+        world.datagrams.push_back((datagram.to_vec(), own));
+        world.events.push(Ready {
+            source: Source::Datagrams(0),
+            readable: true,
+            writable: false,
+            read_closed: false,
+        });
+        Ok(())
+    }
+
+    fn ports(&self, own_port: &u16) -> (u16, u16) {
+        (*own_port, 40_000)
     }
 
     fn command(&mut self) -> Option<Command> {

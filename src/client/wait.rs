@@ -1,0 +1,84 @@
+//! Waiting for a descriptor, for a time, or for Ctrl-C, whichever is first.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+
+use super::Error;
+
+/// What a wait ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// The descriptor at this place of the list has input, or its end, or an error.
+    At(usize),
+    /// Ctrl-C was pressed (or the process was asked to terminate).
+    Interrupted,
+    /// The time is over.
+    TimedOut,
+}
+
+/// Ctrl-C, as something to wait for: a client that owes a summary then ends with it.
+#[derive(Debug)]
+pub struct Interrupt {
+    signalled: UnixStream,
+}
+
+impl Interrupt {
+    /// From now on Ctrl-C no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// The system has no descriptors left.
+    pub fn watch() -> Result<Self, Error> {
+        let watch = || {
+            let (signalled, writer) = UnixStream::pair()?;
+            pipe::register(SIGINT, writer.try_clone()?)?;
+            pipe::register(SIGTERM, writer)?;
+            Ok(Self { signalled })
+        };
+        watch().map_err(|error| Error::File { what: "watching for Ctrl-C".to_owned(), error })
+    }
+
+    /// Waits until one of `fds` has something to read, for a signal, or until `deadline` if there is one.
+    ///
+    /// # Errors
+    /// The descriptors are not to be waited for.
+    pub fn wait(&self, fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Ready> {
+        let mut polled = vec![PollFd::new(&self.signalled, PollFlags::IN)];
+        polled.extend(fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            match poll(&mut polled, left.map(timespec).as_ref()) {
+                Ok(0) => return Ok(Ready::TimedOut),
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let first = polled.iter().position(|fd| !fd.revents().is_empty());
+        Ok(match first {
+            Some(0) => Ready::Interrupted,
+            Some(at) => Ready::At(at - 1),
+            None => Ready::TimedOut,
+        })
+    }
+
+    /// Waits for one descriptor.
+    ///
+    /// # Errors
+    /// As for [`Interrupt::wait`].
+    pub fn wait_for(&self, fd: &impl AsFd, deadline: Option<Instant>) -> io::Result<Ready> {
+        self.wait(&[fd.as_fd()], deadline)
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
