@@ -70,10 +70,11 @@ impl Worker {
     pub(super) fn run(mut self) {
         self.state.shared.observer.opened();
         self.call(Conn::open);
+        // What it says first is not to come after what the room has for it.
+        self.flush(0);
         if let Some(member) = self.conn.member() {
             self.writer = Writer::start(&self.state.shared, &self.stream, member);
         }
-        self.flush(0);
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
