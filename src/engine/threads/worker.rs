@@ -73,10 +73,11 @@ impl Worker {
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
         self.call(Conn::open);
+        // What it says first is not to come after what the room has for it.
+        self.flush(0);
         if let Some(member) = self.conn.member() {
             self.writer = Writer::start(&self.state.shared, &self.stream, member);
         }
-        self.flush(0);
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
