@@ -206,10 +206,10 @@ fn a_slow_reader_costs_a_log(engine: &'static str) {
 }
 
 fn one_who_reads_nothing_is_given_up(engine: &'static str) {
-    let daemon = start(engine).set("chat.quiet_reader=300ms").run();
+    let daemon = start(engine).set("chat.quiet_reader=300ms").set("chat.max_line=16384").run();
     let (mut talker, mut listener) = (member(&daemon), member(&daemon));
     let stalled = bystander(&daemon);
-    let text = "x".repeat(4000);
+    let text = "x".repeat(16_000);
     let given_up = wait_for(PATIENCE, || {
         talker.send(format!("{text}\n").as_bytes()).unwrap();
         loop {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
-use crate::room::MemberId;
+use crate::room::{Fed, MemberId};
 use crate::shared::Shared;
 use crate::time::Time;
 
@@ -122,10 +122,13 @@ impl Inner {
         let mut rooms = shared.rooms();
         while !self.gone.load(Ordering::SeqCst) {
             // Nothing blocks here, so no time is looked at.
-            rooms.feed(self.member, Time::START, |bytes| {
-                lines.extend_from_slice(bytes);
-                bytes.len()
-            });
+            // All of it, so that nothing is left half taken: a private reply may come before the next.
+            while Fed::More
+                == rooms.feed(self.member, Time::START, |bytes| {
+                    lines.extend_from_slice(bytes);
+                    bytes.len()
+                })
+            {}
             if !lines.is_empty() {
                 return true;
             }
