@@ -206,10 +206,10 @@ fn a_slow_reader_costs_a_log(engine: &'static str) {
 }
 
 fn one_who_reads_nothing_is_given_up(engine: &'static str) {
-    let daemon = start(engine).set("chat.quiet_reader=300ms").run();
+    let daemon = start(engine).set("chat.quiet_reader=300ms").set("chat.max_line=16384").run();
     let (mut talker, mut listener) = (member(&daemon), member(&daemon));
     let stalled = bystander(&daemon);
-    let text = "x".repeat(4000);
+    let text = "x".repeat(16_000);
     let given_up = wait_for(PATIENCE, || {
         talker.send(format!("{text}\n").as_bytes()).unwrap();
         loop {
@@ -310,7 +310,8 @@ fn rooms(engine: &'static str) {
     settle(&mut a);
     settle(&mut b);
     b.send(b"/nick Ben\n/join Attic\n").unwrap().find(b"* you are in Attic\n").unwrap();
-    assert_eq!([line(&mut a), line(&mut a)], ["* guest2 is now Ben\n", "* Ben left\n"]);
+    while line(&mut a) != "* guest2 is now Ben\n" {}
+    while line(&mut a) != "* Ben left\n" {}
     a.send(b"lobby only\n/msg ben psst\n").unwrap().expect(b"* told Ben\n").unwrap();
     assert_eq!(said(&mut c), "guest1: lobby only\n");
     b.expect(b"guest1 (to you): psst\n").unwrap().send(b"/who\n").unwrap();
