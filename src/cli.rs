@@ -272,6 +272,10 @@ pub enum EngineName {
     Reactor,
     /// A thread per connection
     Threads,
+    /// A process per connection
+    Processes,
+    /// One client at a time
+    Iterative,
 }
 
 impl From<EngineName> for Engine {
@@ -279,6 +283,8 @@ impl From<EngineName> for Engine {
         match name {
             EngineName::Reactor => Self::Reactor,
             EngineName::Threads => Self::Threads,
+            EngineName::Processes => Self::Processes,
+            EngineName::Iterative => Self::Iterative,
         }
     }
 }

@@ -1,19 +1,24 @@
 //! The engines: each moves bytes and time, and none knows a protocol.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::lan::Outlet;
 use crate::limits;
 use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
 
+mod blocking;
 pub mod control;
 pub mod datagram;
+pub mod iterative;
 mod keyboard;
 pub mod mio_net;
 pub mod net;
 mod outlet;
+pub mod processes;
 pub mod reactor;
 pub mod sockets;
 pub mod threads;
@@ -31,6 +36,10 @@ pub enum Engine {
     Reactor,
     /// A thread for each connection.
     Threads,
+    /// A process for each connection.
+    Processes,
+    /// One client at a time.
+    Iterative,
 }
 
 /// Everything an engine needs to serve.
@@ -60,15 +69,38 @@ pub fn serve(engine: Engine, setup: Setup) -> io::Result<()> {
     match engine {
         Engine::Reactor => serve_by_reactor(setup),
         Engine::Threads => threads::serve(setup),
+        Engine::Processes => processes::serve(setup),
+        Engine::Iterative => iterative::serve(setup),
     }
 }
 
 fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     let guard = Guard::new(setup.udp_ports());
     let capacity = setup.capacity();
-    let mut net = MioNet::new(setup.control)?;
+    let Setup { services, listeners, shared, grace, control, .. } = setup;
+    let Watched { net, streams, datagrams } = watch(control, listeners)?;
+    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace }, guard);
+    for (socket, service) in streams {
+        reactor.add_listener(socket, service);
+    }
+    for (socket, service, outlet) in datagrams {
+        reactor.add_datagrams(socket, service, outlet);
+    }
+    reactor.run()
+}
+
+/// The sockets that a reactor is to serve, each with the index of its service, and a poll that watches them.
+#[derive(Debug)]
+struct Watched {
+    net: MioNet,
+    streams: Vec<(OwnedFd, u16)>,
+    datagrams: Vec<(OwnedFd, u16, Option<Outlet>)>,
+}
+
+fn watch(control: Control, listeners: Vec<Listener>) -> io::Result<Watched> {
+    let mut net = MioNet::new(control)?;
     let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
-    for listener in setup.listeners {
+    for listener in listeners {
         let service = u16::try_from(listener.service).map_err(io::Error::other)?;
         if let Address::Udp(address) = listener.address {
             sockets::want_destination(&listener.socket, address)?;
@@ -79,15 +111,7 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
             streams.push((listener.socket, service));
         }
     }
-    let Setup { services, shared, grace, .. } = setup;
-    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace }, guard);
-    for (socket, service) in streams {
-        reactor.add_listener(socket, service);
-    }
-    for (socket, service, outlet) in datagrams {
-        reactor.add_datagrams(socket, service, outlet);
-    }
-    reactor.run()
+    Ok(Watched { net, streams, datagrams })
 }
 
 impl Setup {

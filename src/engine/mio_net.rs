@@ -11,11 +11,10 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
 
 use super::control::{Command, Control};
-use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
+use super::net::{Accepted, Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
 use crate::lan::Outlet;
 use crate::limits;
-use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::time::Time;
 
@@ -23,6 +22,7 @@ use crate::time::Time;
 const LISTENER: u32 = u32::MAX;
 const DATAGRAMS: u32 = u32::MAX - 1;
 const CONTROL: u32 = u32::MAX - 2;
+const ELSEWHERE: u32 = u32::MAX - 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -40,6 +40,16 @@ impl MioNet {
         control.register(poll.registry(), token(Source::Control))?;
         let events = Events::with_capacity(limits::EVENTS_PER_POLL);
         Ok(Self { poll, events, started: Instant::now(), control })
+    }
+
+    /// Has events of some other source delivered under a name of the reactor.
+    pub fn watch_other(&mut self, other: &mut impl mio::event::Source, source: Source) -> io::Result<()> {
+        self.poll.registry().register(other, token(source), Interest::READABLE)
+    }
+
+    /// Ends listening to the operator, in a process that is not the operator's to control.
+    pub fn abandon_control(&mut self) {
+        self.control.abandon();
     }
 
     /// Asks for the events of a listener or a datagram socket: readable only, for a datagram socket
@@ -91,8 +101,9 @@ impl Net for MioNet {
         Ok(())
     }
 
-    fn accept(&mut self, listener: &OwnedFd) -> Result<(OwnedFd, Peer), Errno> {
-        sockets::accept(listener.as_fd(), SocketFlags::NONBLOCK)
+    fn accept(&mut self, listener: &OwnedFd) -> Result<Accepted<OwnedFd>, Errno> {
+        let (stream, peer) = sockets::accept(listener.as_fd(), SocketFlags::NONBLOCK)?;
+        Ok(Accepted::Here(stream, peer))
     }
 
     fn watch(&mut self, stream: &OwnedFd, id: ConnId) -> io::Result<()> {
@@ -152,6 +163,7 @@ fn token(source: Source) -> Token {
         Source::Listener(index) => (LISTENER, index),
         Source::Datagrams(index) => (DATAGRAMS, index),
         Source::Control => (CONTROL, 0),
+        Source::Elsewhere => (ELSEWHERE, 0),
     };
     Token((generation as usize) << 32 | key)
 }
@@ -163,13 +175,14 @@ fn source(token: Token) -> Source {
         LISTENER => Source::Listener(index),
         DATAGRAMS => Source::Datagrams(index),
         CONTROL => Source::Control,
+        ELSEWHERE => Source::Elsewhere,
         generation => Source::Conn(ConnId { key: u32::try_from(index).unwrap_or(u32::MAX), generation }),
     }
 }
 
 // The token holds a generation and a key side by side.
 const _: () = assert!(usize::BITS >= 64);
-const _: () = assert!(LAST_GENERATION < CONTROL);
+const _: () = assert!(LAST_GENERATION < ELSEWHERE);
 
 #[cfg(test)]
 mod tests {
@@ -178,7 +191,7 @@ mod tests {
     #[test]
     fn tokens_name_their_source() {
         let conn = Source::Conn(ConnId { key: u32::MAX - 1, generation: LAST_GENERATION });
-        for it in [conn, Source::Listener(3), Source::Datagrams(0), Source::Control] {
+        for it in [conn, Source::Listener(3), Source::Datagrams(0), Source::Control, Source::Elsewhere] {
             assert_eq!(source(token(it)), it);
         }
     }

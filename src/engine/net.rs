@@ -28,6 +28,8 @@ pub enum Source {
     Datagrams(usize),
     /// [`Net::command`] has something to say.
     Control,
+    /// Something has ended that is served elsewhere: see [`Net::look_elsewhere`].
+    Elsewhere,
 }
 
 /// One event.
@@ -56,6 +58,17 @@ pub struct Datagram<A> {
     pub way_back: A,
 }
 
+/// A connection that was accepted, and who serves it.
+#[derive(Debug)]
+pub enum Accepted<S> {
+    /// The one who accepted it.
+    Here(S, Peer),
+    /// Another process.
+    Elsewhere,
+    /// This process, which is a new one made for it, and is to do nothing else.
+    Alone,
+}
+
 /// See the module. Errors are the kernel's: `AGAIN` means "not now", and there will be an event.
 pub trait Net {
     /// A connected stream; dropping it closes it.
@@ -79,7 +92,18 @@ pub trait Net {
     fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()>;
 
     /// Takes a waiting connection.
-    fn accept(&mut self, listener: &Self::Listener) -> Result<(Self::Stream, Peer), Errno>;
+    fn accept(&mut self, listener: &Self::Listener) -> Result<Accepted<Self::Stream>, Errno>;
+
+    /// How many connections are served elsewhere, those included that only pass through there.
+    fn elsewhere(&self) -> usize {
+        0
+    }
+
+    /// Looks what has ended elsewhere.
+    fn look_elsewhere(&mut self) {}
+
+    /// Tells those who serve elsewhere of a drain.
+    fn drain_elsewhere(&mut self) {}
 
     /// Asks for the events of a stream, once and for all.
     fn watch(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;

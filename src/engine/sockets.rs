@@ -141,17 +141,25 @@ enum Destination {
     V6(in6_pktinfo),
 }
 
-/// Receives a datagram and notes where it was sent to.
+/// Receives a datagram, if one has come, and notes where it was sent to.
 pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
+    receive_by(socket, buffer, MsgFlags::MSG_DONTWAIT)
+}
+
+/// The same, but waits for one if the socket is one that blocks.
+pub(super) fn receive_or_wait(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
+    receive_by(socket, buffer, MsgFlags::empty())
+}
+
+fn receive_by(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: MsgFlags,
+) -> Result<Datagram<WayBack>, Errno> {
     let mut control = cmsg_space!(in_pktinfo, in6_pktinfo);
     let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(
-        socket.as_raw_fd(),
-        &mut slices,
-        Some(&mut control),
-        MsgFlags::MSG_DONTWAIT,
-    )
-    .map_err(errno)?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)
+        .map_err(errno)?;
     let to = message.address.ok_or(Errno::INVAL)?;
     let peer = socket_address(&to).map(Peer::from).ok_or(Errno::INVAL)?;
     let from = message.cmsgs().map_err(errno)?.find_map(|message| match message {

@@ -4,102 +4,31 @@
 //! work, and writes; the kernel makes it wait. A member of a chat room has a second thread that writes
 //! what others say, so that nobody waits for a slow reader but its own two threads.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
-use rustix::net::{Shutdown, SocketFlags};
+use rustix::net::SocketFlags;
 
+use super::blocking::STACK;
 use super::control::{Command, Control};
-use super::datagram::{Exchange, Guard};
+use super::datagram::Guard;
 use super::{Setup, sockets};
-use crate::conn::Conn;
 use crate::limits;
-use crate::peer::Peer;
-use crate::protocol::ConnId;
-use crate::service::{Address, Listener, Service};
-use crate::shared::Shared;
-use crate::time::Time;
+use crate::service::Address;
 
 mod bridge;
-mod worker;
-mod writer;
+mod state;
 
-use worker::Worker;
+pub(super) use state::{Client, State};
 
-/// Stack of a thread: sessions are small and nothing recurses.
-const STACK: usize = 256 * 1024;
 const CONTROL: Token = Token(usize::MAX);
 const CONNECTION_ENDED: Token = Token(usize::MAX - 1);
-
-/// What all threads know.
-#[derive(Debug)]
-struct State {
-    services: Vec<Service>,
-    shared: Arc<Shared>,
-    started: Instant,
-    draining: AtomicBool,
-    /// The sockets of open connections: to tell their threads of a drain.
-    open: Mutex<HashMap<u32, Arc<OwnedFd>>>,
-    /// When the main thread will look at the rooms, in milliseconds.
-    rooms_due: AtomicU64,
-    waker: Waker,
-}
-
-impl State {
-    fn now(&self) -> Time {
-        Time::since_start(self.started.elapsed())
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<OwnedFd>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
-    }
-
-    /// Wakes the members' threads if anything was said, and the main thread if the rooms want something
-    /// done earlier than it knows; writes the transcripts.
-    fn tell_members(&self) {
-        let mut rooms = self.shared.rooms();
-        let (pending, due, transcripts) = (rooms.take_pending(), rooms.due(), rooms.take_unwritten());
-        drop(rooms);
-        if pending {
-            self.shared.room_changed.notify_all();
-        }
-        if due.as_millis() < self.rooms_due.fetch_min(due.as_millis(), Ordering::SeqCst) {
-            let _ = self.waker.wake();
-        }
-        transcripts.iter().for_each(|journal| journal.flush());
-    }
-
-    /// Lets the rooms do what is due; returns how long they can wait for the next.
-    fn tick_rooms(&self) -> Option<Duration> {
-        let now = self.now();
-        let due = {
-            let mut rooms = self.shared.rooms();
-            rooms.tick(now);
-            rooms.due()
-        };
-        self.rooms_due.store(due.as_millis(), Ordering::SeqCst);
-        self.tell_members();
-        due.since(now)
-    }
-
-    /// A connection has ended: its descriptor is free as soon as its thread lets go of it.
-    fn leave(&self, key: u32) {
-        self.open().remove(&key);
-        let _ = self.waker.wake();
-    }
-}
 
 /// A listening socket of the main thread.
 #[derive(Debug)]
@@ -116,15 +45,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let (capacity, udp_ports, grace) = (setup.capacity(), setup.udp_ports(), setup.grace);
     let Setup { services, listeners, shared, mut control, .. } = setup;
     control.register(poll.registry(), CONTROL)?;
-    let state = Arc::new(State {
-        services,
-        shared,
-        started: Instant::now(),
-        draining: AtomicBool::new(false),
-        open: Mutex::default(),
-        rooms_due: AtomicU64::new(Time::NEVER.as_millis()),
-        waker,
-    });
+    let state = State::new(services, shared, waker);
     let mut sockets = Vec::new();
     for listener in listeners {
         if let Address::Udp(address) = listener.address {
@@ -133,7 +54,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
                 continue;
             }
             sockets::want_destination(&listener.socket, address)?;
-            answer_datagrams(Arc::clone(&state), listener, Guard::new(udp_ports.clone()))?;
+            state.answer_datagrams(listener, Guard::new(udp_ports.clone()))?;
         } else {
             let fd = listener.socket.as_raw_fd();
             poll.registry().register(&mut SourceFd(&fd), Token(sockets.len()), Interest::READABLE)?;
@@ -181,7 +102,10 @@ impl MainThread {
                 None => self.accept_all(),
             }
         }
-        self.drain(poll, &mut events, control, grace)
+        self.accept_all();
+        self.sockets.clear();
+        self.state.begin_drain(grace);
+        self.state.wait_for_end(poll, control, grace)
     }
 
     fn accept_all(&mut self) {
@@ -194,14 +118,14 @@ impl MainThread {
     /// Accepts one connection; false when there is none, or no room.
     fn accept(&mut self, index: usize) -> bool {
         let Some(socket) = self.sockets.get_mut(index).filter(|socket| socket.waiting) else { return false };
-        if self.state.open().len() >= self.capacity {
+        if self.state.connections() >= self.capacity {
             self.pause("as many connections as there is room for");
             return false;
         }
         match sockets::accept(socket.socket.as_fd(), SocketFlags::empty()) {
             Ok((stream, peer)) => {
                 let service = socket.service;
-                self.start(stream, peer, service);
+                self.start(Client { stream: Arc::new(stream), peer, service });
                 true
             }
             Err(Errno::AGAIN) => {
@@ -224,87 +148,15 @@ impl MainThread {
         }
     }
 
-    fn start(&mut self, stream: OwnedFd, peer: Peer, service: usize) {
-        let Some(session) = self.state.services.get(service).map(Service::session) else { return };
+    fn start(&mut self, client: Client) {
         let key = self.next;
         self.next = self.next.wrapping_add(1);
-        let stream = Arc::new(stream);
-        self.state.open().insert(key, Arc::clone(&stream));
+        self.state.enter(key, &client.stream);
         let state = Arc::clone(&self.state);
-        let id = ConnId { key, generation: 0 };
-        let work = move || Worker::new(state, id, stream, peer, service, Conn::new(session)).run();
+        let work = move || state.serve(key, client);
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(work) {
             self.pause(&format!("no thread for another connection: {error}"));
             self.state.leave(key);
         }
     }
-
-    /// Tells every thread that its peer has nothing more to say, and waits for them.
-    fn drain(
-        mut self,
-        poll: &mut Poll,
-        events: &mut Events,
-        control: &mut Control,
-        grace: Duration,
-    ) -> io::Result<()> {
-        self.accept_all();
-        self.sockets.clear();
-        self.state.draining.store(true, Ordering::SeqCst);
-        let until = Instant::now() + grace;
-        let open: Vec<_> = self.state.open().values().cloned().collect();
-        super::announce_drain(open.len(), grace);
-        for stream in open {
-            // Where input is unread, its thread is not waiting for any: it will see by itself. To close
-            // that direction would make the kernel reset the connection when more comes.
-            if !sockets::has_unread(&*stream) {
-                let _ = rustix::net::shutdown(&*stream, Shutdown::Read);
-            }
-        }
-        while !self.state.open().is_empty() && Instant::now() < until {
-            let left = until.saturating_duration_since(Instant::now());
-            match poll.poll(events, Some(left)) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => other?,
-            }
-            if control.command() == Some(Command::Quit) {
-                return Err(super::stopped_at_once());
-            }
-        }
-        super::announce_end(&self.state.shared);
-        Ok(())
-    }
-}
-
-/// Starts the thread that answers on a datagram socket. It ends with the process.
-fn answer_datagrams(state: Arc<State>, listener: Listener, mut guard: Guard) -> io::Result<()> {
-    let Some(service) = state.services.get(listener.service) else { return Ok(()) };
-    let mut exchange = Exchange::new(service.session());
-    let mut buffer = vec![0; limits::READ_BUFFER];
-    let socket = listener.socket;
-    let work = move || {
-        loop {
-            let mut fds = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
-            let _ = rustix::event::poll(&mut fds, None);
-            if state.is_draining() {
-                return;
-            }
-            loop {
-                let datagram = match sockets::receive(socket.as_fd(), &mut buffer) {
-                    Ok(datagram) => datagram,
-                    Err(Errno::AGAIN) => break,
-                    Err(_) => continue,
-                };
-                let now = state.now();
-                if !guard.allows(&datagram.peer, datagram.unicast, now) {
-                    continue;
-                }
-                let bytes = buffer.get(..datagram.len).unwrap_or_default();
-                if let Some(reply) = exchange.reply(bytes, &datagram.peer, &state.shared, now) {
-                    let _ = sockets::send_back(socket.as_fd(), reply, &datagram.way_back);
-                }
-            }
-        }
-    };
-    thread::Builder::new().stack_size(STACK).spawn(work)?;
-    Ok(())
 }

@@ -27,11 +27,13 @@ protocols! {
         name: "chat", port: 8989, well_known: None, transport: Tcp,
         does: "a chat room for telnet and nc", source: "labs A, B",
         try_it: "telnet {host} {port}",
+        rooms: true,
     }
     UdpChat(super::udp_chat::UdpChat): {
         name: "udp-chat", port: 40000, well_known: None, transport: Lan,
         does: "joins the LAN's UDP chat to the room; off unless asked", source: "lab A, exercise 1",
-        try_it: "switchboard udp-chat --port {port}{lan}", off: true,
+        try_it: "switchboard udp-chat --port {port}{lan}",
+        rooms: true, off: true,
     }
     Collect(super::collect::Collect): {
         name: "collect", port: 9090, well_known: None, transport: Tcp,
@@ -127,6 +129,8 @@ pub struct Row {
     /// A command that shows it; `{host}`, `{port}` and `{address}` stand for where it listens, `{lan}` for
     /// the flags that name a network.
     pub try_it: &'static str,
+    /// Its clients are members of rooms: what one of them says, the others hear.
+    pub rooms: bool,
     /// It runs only when it is asked for.
     pub off: bool,
 }

@@ -1,8 +1,10 @@
 //! Accepting: a bounded number a turn, and a pause instead of a spin when descriptors run out.
 
+use std::io;
+
 use rustix::io::Errno;
 
-use super::super::net::Net;
+use super::super::net::{Accepted, Net};
 use super::slot::Slot;
 use super::{Reactor, conn_id};
 use crate::conn::Conn;
@@ -67,39 +69,51 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Lets in who waits.
-    pub(super) fn accept_all(&mut self) {
+    ///
+    /// # Errors
+    /// This process is a new one, made for one connection: see [`Accepted::Alone`].
+    pub(super) fn accept_all(&mut self) -> io::Result<()> {
         if self.acceptor.paused_until <= self.context.now {
             self.acceptor.paused_until = Time::NEVER;
         }
         if !self.acceptor.has_waiting() {
-            return;
+            return Ok(());
         }
         for index in 0..self.acceptor.list.len() {
             for _ in 0..limits::ACCEPT_PER_TURN {
-                if !self.accept(index) {
+                if !self.accept(index)? {
                     break;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Open connections. One that only passes through another process is counted once.
+    pub(super) fn connections(&self) -> usize {
+        self.slots.len().max(self.context.net.elsewhere())
     }
 
     /// Accepts one connection; false when there is none, or no room.
-    fn accept(&mut self, index: usize) -> bool {
+    fn accept(&mut self, index: usize) -> io::Result<bool> {
+        let is_full = self.connections() >= self.acceptor.capacity;
         let paused = self.acceptor.paused_until != Time::NEVER;
         let Some(socket) = self.acceptor.list.get_mut(index).filter(|socket| socket.waiting && !paused)
         else {
-            return false;
+            return Ok(false);
         };
-        if self.slots.len() >= self.acceptor.capacity {
+        if is_full {
             self.pause("as many connections as there is room for");
-            return false;
+            return Ok(false);
         }
-        match self.context.net.accept(&socket.listener) {
-            Ok((stream, peer)) => {
+        Ok(match self.context.net.accept(&socket.listener) {
+            Ok(Accepted::Here(stream, peer)) => {
                 let service = socket.service;
                 self.add_connection(stream, peer, service);
                 true
             }
+            Ok(Accepted::Elsewhere) => true,
+            Ok(Accepted::Alone) => return Err(io::ErrorKind::Other.into()),
             Err(Errno::AGAIN) => {
                 socket.waiting = false;
                 self.acceptor.said = false;
@@ -111,12 +125,13 @@ impl<N: Net> Reactor<N> {
             }
             // The peer has gone already, or a network error of the waiting connection: the next one.
             Err(_) => true,
-        }
+        })
     }
 
     fn pause(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.acceptor.said, true) {
-            log::warn!("not accepting for now: {reason}; {} connections are open", self.slots.len());
+            let open = self.connections();
+            log::warn!("not accepting for now: {reason}; {open} connections are open");
         }
         self.acceptor.paused_until = self.context.now.after(limits::ACCEPT_PAUSE);
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::super::super::control::Command;
-use super::super::super::net::{Datagram, Net, Ready, Source};
+use super::super::super::net::{Accepted, Datagram, Net, Ready, Source};
 use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::time::Time;
@@ -176,7 +176,7 @@ impl Net for Sim {
         Ok(())
     }
 
-    fn accept(&mut self, (): &()) -> Result<(Stream, Peer), Errno> {
+    fn accept(&mut self, (): &()) -> Result<Accepted<Stream>, Errno> {
         let mut world = self.world();
         world.accepts += 1;
         if let Some(error) = world.accept_error {
@@ -185,7 +185,7 @@ impl Net for Sim {
         let wire = world.backlog.pop_front().ok_or(Errno::AGAIN)?;
         let peer = world.wires[wire].peer.clone();
         drop(world);
-        Ok((Stream { sim: self.clone(), wire }, peer))
+        Ok(Accepted::Here(Stream { sim: self.clone(), wire }, peer))
     }
 
     fn watch(&mut self, stream: &Stream, id: ConnId) -> io::Result<()> {

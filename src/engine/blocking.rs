@@ -1,4 +1,9 @@
-//! The thread of one connection.
+//! One connection by plain blocking calls: read, let the session work, write; the kernel makes it wait.
+//!
+//! Every engine but the reactor serves its connections so. What differs between them is a [`Host`]: a thread
+//! among others, a process of its own, or the one after the other of a server that has one client at a time.
+//! Deadlines are the socket's time-outs, back-pressure is a write that blocks, and a drain is told by the
+//! end of input that `shutdown(2)` makes.
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,20 +13,56 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
-use super::super::sockets;
-use super::State;
-use super::writer::Writer;
+use super::sockets;
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::limits;
 use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
+use crate::service::Service;
+use crate::shared::Shared;
+use crate::time::Time;
+
+pub(super) mod datagrams;
+mod writer;
+
+use writer::Writer;
+
+/// Stack of a thread: sessions are small and nothing recurses.
+pub(super) const STACK: usize = 256 * 1024;
+
+/// Who serves the connection.
+pub(super) trait Host {
+    /// The services.
+    fn services(&self) -> &[Service];
+
+    /// What its connections share.
+    fn shared(&self) -> &Arc<Shared>;
+
+    /// The present moment.
+    fn now(&self) -> Time;
+
+    /// Whether the daemon is stopping. Who is told of it is also woken from its read, by the end of input.
+    fn is_draining(&self) -> bool;
+
+    /// A member of a room was called, and may have said something.
+    fn tell_members(&self) {}
+}
+
+/// What a connection has moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// Bytes read from the peer.
+    pub(super) read: u64,
+    /// Bytes written to it.
+    pub(super) written: u64,
+}
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Worker {
-    state: Arc<State>,
+pub(super) struct Connection<H> {
+    host: H,
     id: ConnId,
     stream: Arc<OwnedFd>,
     peer: Peer,
@@ -35,21 +76,15 @@ pub(super) struct Worker {
     timeout: Option<Duration>,
     told_to_drain: bool,
     opened: Instant,
-    read: u64,
-    written: u64,
+    moved: Moved,
 }
 
-impl Worker {
-    pub(super) fn new(
-        state: Arc<State>,
-        id: ConnId,
-        stream: Arc<OwnedFd>,
-        peer: Peer,
-        service: usize,
-        conn: Conn,
-    ) -> Self {
-        Self {
-            state,
+impl<H: Host> Connection<H> {
+    /// A connection of the service of this index; `None` if there is no such service.
+    pub(super) fn new(host: H, id: ConnId, stream: Arc<OwnedFd>, peer: Peer, service: usize) -> Option<Self> {
+        let conn = Conn::new(host.services().get(service)?.session());
+        Some(Self {
+            host,
             id,
             stream,
             peer,
@@ -61,14 +96,12 @@ impl Worker {
             timeout: None,
             told_to_drain: false,
             opened: Instant::now(),
-            read: 0,
-            written: 0,
-        }
+            moved: Moved::default(),
+        })
     }
 
     /// Serves the connection from its first to its last moment.
-    pub(super) fn run(mut self) {
-        self.state.shared.observer.opened();
+    pub(super) fn run(mut self) -> Moved {
         // A peer that does not read must not hide the deadlines.
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
@@ -76,13 +109,13 @@ impl Worker {
         // What it says first is not to come after what the room has for it.
         self.flush(0);
         if let Some(member) = self.conn.member() {
-            self.writer = Writer::start(&self.state.shared, &self.stream, member);
+            self.writer = Writer::start(self.host.shared(), &self.stream, member);
         }
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
                     // One that never reads, as chargen's, learns of a drain here.
-                    if self.state.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+                    if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
                         self.call(Conn::drain);
                     } else {
                         self.call(Conn::go_on);
@@ -95,16 +128,17 @@ impl Worker {
             }
         };
         self.close(why);
+        self.moved
     }
 
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
-        if self.state.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
+        if self.host.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
             self.told_to_drain = true;
             self.call(Conn::drain);
             return self.flush(0);
         }
-        let wait = self.conn.deadline().since(self.state.now());
+        let wait = self.conn.deadline().since(self.host.now());
         if wait.is_some_and(|wait| wait.is_zero()) {
             self.call(Conn::tick);
             return self.flush(0);
@@ -126,7 +160,7 @@ impl Worker {
     }
 
     fn input(&mut self, n: usize) {
-        self.read += n as u64;
+        self.moved.read += n as u64;
         if let Life::Lingering(why) = self.conn.life() {
             if self.conn.has_lingered(n) {
                 self.conn.fail(why);
@@ -145,7 +179,7 @@ impl Worker {
         if let Life::Lingering(why) = self.conn.life() {
             return self.conn.fail(why);
         }
-        if self.state.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+        if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
             self.call(Conn::drain);
         } else {
             self.call(Conn::peer_done);
@@ -156,13 +190,13 @@ impl Worker {
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
     fn finish(&mut self, why: Why) {
         // A session that ends before anything was read cannot know what is on its way.
-        let unheard = why == Why::Complete && self.read == 0;
+        let unheard = why == Why::Complete && self.moved.read == 0;
         let may_be_unread = why == Why::BadInput || unheard || sockets::has_unread(&*self.stream);
         if self.conn.is_peer_done() || !may_be_unread {
             return self.conn.fail(why);
         }
         let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
-        self.conn.linger(why, self.state.now().after(limits::LINGER));
+        self.conn.linger(why, self.host.now().after(limits::LINGER));
     }
 
     /// Writes everything that waits; `fresh` bytes of the buffer were read last.
@@ -203,7 +237,7 @@ impl Worker {
             match sent {
                 Ok(n) => {
                     out.advance(n as u64);
-                    self.written += n as u64;
+                    self.moved.written += n as u64;
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -221,7 +255,7 @@ impl Worker {
 
     /// The peer takes nothing for now: the session is told if its deadline has passed.
     fn look_at_the_clock(&mut self) {
-        let is_due = self.conn.deadline() <= self.state.now();
+        let is_due = self.conn.deadline() <= self.host.now();
         if let Some(out) = self.conn.out()
             && (is_due || out.wants_received())
         {
@@ -243,17 +277,16 @@ impl Worker {
         if let Some(writer) = self.writer.take() {
             // Its last write may be waiting for a peer that does not read.
             let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
-            self.written += writer.join(&self.state.shared);
+            self.moved.written += writer.join(self.host.shared());
         }
-        self.state.shared.observer.closed(&Closed {
-            service: self.state.services.get(self.service).map_or("", |service| &service.name),
+        self.host.shared().observer.closed(&Closed {
+            service: self.host.services().get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: self.opened.elapsed().as_secs_f64(),
-            read: self.read,
-            written: self.written,
+            read: self.moved.read,
+            written: self.moved.written,
             why,
         });
-        self.state.leave(self.id.key);
     }
 
     fn set_timeout(&mut self, wait: Option<Duration>) {
@@ -270,16 +303,16 @@ impl Worker {
     /// Calls the session, then tells the other members if it said something.
     fn call<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
         let mut env = Env {
-            now: self.state.now(),
-            shared: &self.state.shared,
+            now: self.host.now(),
+            shared: self.host.shared(),
             pool: &mut self.pool,
             peer: &self.peer,
             id: self.id,
         };
         call(&mut self.conn, &mut env);
-        self.state.shared.end_turn();
+        self.host.shared().end_turn();
         if self.conn.member().is_some() || self.writer.is_some() {
-            self.state.tell_members();
+            self.host.tell_members();
         }
     }
 }

@@ -1,0 +1,179 @@
+//! The children of the parent: making them, what each was made for, and what is left when they have ended.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use signal_hook::consts::SIGCHLD;
+use signal_hook_mio::v1_0::Signals;
+
+use super::super::blocking::Moved;
+use crate::observer::Observer;
+use crate::sys::{self, Fork, Newborn};
+
+/// What a child was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It serves a connection.
+    Serves,
+    /// It passes the bytes of a connection that the parent serves.
+    Relays,
+    /// It answers on a datagram socket.
+    Datagrams,
+}
+
+/// The length of a report: two numbers. A pipe takes as little as that whole or not at all, so that the
+/// reports of several children are never mixed up.
+const REPORT: usize = 16;
+
+/// What a child is born with.
+#[derive(Debug)]
+pub(super) struct Birth {
+    pub(super) newborn: Newborn,
+    /// Where it says what it has moved.
+    pub(super) reports: OwnedFd,
+    pub(super) parent: Pid,
+}
+
+/// See the module. When dropped by the parent, it ends whoever is left, and waits for that.
+pub(super) struct Children {
+    running: HashMap<Pid, Role>,
+    /// Those that have to do with a connection.
+    connections: usize,
+    /// Tells that one has ended.
+    pub(super) signals: Signals,
+    read_reports: OwnedFd,
+    /// None in a child.
+    write_reports: Option<OwnedFd>,
+}
+
+impl fmt::Debug for Children {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Children").field("running", &self.running).finish_non_exhaustive()
+    }
+}
+
+impl Children {
+    pub(super) fn new() -> io::Result<Self> {
+        let signals = Signals::new([SIGCHLD])?;
+        let (read_reports, write_reports) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        // A child waits until its report is taken, the parent never for one.
+        rustix::fs::fcntl_setfl(&read_reports, OFlags::NONBLOCK)?;
+        let (running, connections) = (HashMap::new(), 0);
+        Ok(Self { running, connections, signals, read_reports, write_reports: Some(write_reports) })
+    }
+
+    /// How many of them have to do with a connection.
+    pub(super) fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// Makes a child; only there something is returned.
+    ///
+    /// # Errors
+    /// The system has no room for another process.
+    pub(super) fn fork(&mut self, role: Role) -> Result<Option<Birth>, Errno> {
+        let parent = rustix::process::getpid();
+        match sys::fork().map_err(|error| Errno::from_raw_os_error(error as i32))? {
+            Fork::Parent(child) => {
+                self.running.insert(child, role);
+                self.connections += usize::from(role != Role::Datagrams);
+                Ok(None)
+            }
+            Fork::Child(newborn) => {
+                // They are its siblings.
+                self.running.clear();
+                let reports = self.write_reports.take().ok_or(Errno::BADF)?;
+                Ok(Some(Birth { newborn, reports, parent }))
+            }
+        }
+    }
+
+    /// Takes leave of those that have ended, and adds what they reported.
+    pub(super) fn reap(&mut self, observer: &Observer) {
+        self.signals.pending().for_each(drop);
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let Some(role) = self.running.remove(&pid) else { continue };
+            self.connections -= usize::from(role != Role::Datagrams);
+            if !is_expected(status) {
+                log::warn!("process {} ended badly: {status:?}", pid.as_raw_nonzero());
+            }
+        }
+        self.read_reports(observer);
+    }
+
+    fn read_reports(&self, observer: &Observer) {
+        let mut buffer = [0; 64 * REPORT];
+        while let Ok(n) = rustix::io::read(&self.read_reports, &mut buffer)
+            && n > 0
+        {
+            let (reports, _) = buffer.get(..n).unwrap_or_default().as_chunks::<REPORT>();
+            for report in reports {
+                let Moved { read, written } = parse(*report);
+                observer.count(read, written);
+            }
+        }
+    }
+
+    /// Asks those that serve to finish what they owe. Those that pass bytes end with what they pass.
+    pub(super) fn stop(&self) {
+        for (child, role) in &self.running {
+            if *role != Role::Relays {
+                let _ = rustix::process::kill_process(*child, Signal::TERM);
+            }
+        }
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        for child in self.running.keys() {
+            let _ = rustix::process::kill_process(*child, Signal::KILL);
+        }
+        for child in self.running.keys() {
+            let _ = rustix::process::waitpid(Some(*child), WaitOptions::empty());
+        }
+    }
+}
+
+/// Says what a connection has moved: the last thing that its process does.
+pub(super) fn report(to: &OwnedFd, moved: Moved) {
+    let mut report = [0; REPORT];
+    let (read, written) = report.split_at_mut(REPORT / 2);
+    read.copy_from_slice(&moved.read.to_le_bytes());
+    written.copy_from_slice(&moved.written.to_le_bytes());
+    // A parent that has gone does not want to know.
+    let _ = rustix::io::retry_on_intr(|| rustix::io::write(to, &report));
+}
+
+fn parse(report: [u8; REPORT]) -> Moved {
+    let both = u128::from_le_bytes(report);
+    let low = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(0);
+    Moved { read: low(both), written: low(both >> 64) }
+}
+
+/// Whether a child ended as it should: by itself, or because it was told to.
+fn is_expected(status: WaitStatus) -> bool {
+    let by_us = [Signal::TERM, Signal::KILL].map(|signal| Some(signal.as_raw()));
+    status.exit_status() == Some(0) || by_us.contains(&status.terminating_signal())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_was_moved() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let moved = Moved { read: 7, written: u64::MAX - 1 };
+        report(&write, moved);
+        let mut buffer = [0; REPORT];
+        assert_eq!(rustix::io::read(&read, &mut buffer), Ok(REPORT));
+        assert_eq!(parse(buffer), moved);
+    }
+}

@@ -1,0 +1,186 @@
+//! The parent's network: mio's, but who is accepted gets a process.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+use super::super::control::Command;
+use super::super::mio_net::MioNet;
+use super::super::net::{Accepted, Datagram, Net, Ready, Source};
+use super::super::sockets::{self, WayBack};
+use super::super::threads::Client;
+use super::children::{Children, Role};
+use super::{Desk, Site, Task, Work};
+use crate::lan::Outlet;
+use crate::protocol::ConnId;
+use crate::time::Time;
+
+/// A listening socket, and the index of its service.
+#[derive(Debug)]
+pub(super) struct ForkListener {
+    pub(super) socket: OwnedFd,
+    pub(super) service: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct ForkNet {
+    mio: MioNet,
+    children: Children,
+    site: Rc<Site>,
+    desk: Desk,
+    /// Who was accepted when there was no room for another process; at most one of a service.
+    unserved: HashMap<usize, Client>,
+}
+
+impl ForkNet {
+    pub(super) fn new(
+        mut mio: MioNet,
+        mut children: Children,
+        site: Rc<Site>,
+        desk: Desk,
+    ) -> io::Result<Self> {
+        mio.watch_other(&mut children.signals, Source::Elsewhere)?;
+        Ok(Self { mio, children, site, desk, unserved: HashMap::new() })
+    }
+
+    /// Makes a process for a client. If the clients of its service hear each other, the parent goes on with
+    /// a socket that leads there.
+    fn start(&mut self, client: Client) -> Result<Accepted<OwnedFd>, Errno> {
+        // What was noted is written by the parent alone.
+        self.site.shared.end_turn();
+        let has_rooms = self.site.services.get(client.service).is_some_and(|service| service.row.rooms);
+        if !has_rooms {
+            let Some(birth) = self.fork(Role::Serves, &client)? else {
+                self.site.shared.observer.opened();
+                return Ok(Accepted::Elsewhere);
+            };
+            return Ok(self.leave(Work { birth, task: Task::Serve(client) }));
+        }
+        let (ours, theirs) = pair().inspect_err(|_| self.put_off(&client))?;
+        let Some(birth) = self.fork(Role::Relays, &client)? else {
+            return Ok(Accepted::Here(ours, client.peer));
+        };
+        drop(ours);
+        Ok(self.leave(Work { birth, task: Task::Relay { client: client.stream, parent: theirs } }))
+    }
+
+    fn fork(&mut self, role: Role, client: &Client) -> Result<Option<super::children::Birth>, Errno> {
+        self.children.fork(role).map_err(|error| {
+            self.put_off(client);
+            // `AGAIN` means that there is no room for a process; of an `accept` it means that nobody waits.
+            if error == Errno::AGAIN { Errno::NOMEM } else { error }
+        })
+    }
+
+    fn put_off(&mut self, client: &Client) {
+        self.unserved.insert(client.service, client.clone());
+    }
+
+    /// The child leaves the reactor and all that belongs to it.
+    fn leave(&mut self, work: Work) -> Accepted<OwnedFd> {
+        self.mio.abandon_control();
+        self.desk.replace(Some(work));
+        Accepted::Alone
+    }
+}
+
+/// A way between the parent, which never waits for it, and a child.
+fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+impl Net for ForkNet {
+    type Stream = OwnedFd;
+    type Listener = ForkListener;
+    type Socket = OwnedFd;
+    type WayBack = WayBack;
+    type Outlet = Outlet;
+
+    fn accept(&mut self, listener: &ForkListener) -> Result<Accepted<OwnedFd>, Errno> {
+        let client = match self.unserved.remove(&listener.service) {
+            Some(client) => client,
+            None => {
+                let (stream, peer) = sockets::accept(listener.socket.as_fd(), SocketFlags::empty())?;
+                Client { stream: Arc::new(stream), peer, service: listener.service }
+            }
+        };
+        self.start(client)
+    }
+
+    fn elsewhere(&self) -> usize {
+        self.children.connections()
+    }
+
+    fn look_elsewhere(&mut self) {
+        self.children.reap(&self.site.shared.observer);
+    }
+
+    fn drain_elsewhere(&mut self) {
+        self.children.stop();
+    }
+
+    fn now(&self) -> Time {
+        self.mio.now()
+    }
+
+    fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+        self.mio.poll(ready, timeout)
+    }
+
+    fn watch(&mut self, stream: &OwnedFd, id: ConnId) -> io::Result<()> {
+        self.mio.watch(stream, id)
+    }
+
+    fn read(&mut self, stream: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+        self.mio.read(stream, buffer)
+    }
+
+    fn write(&mut self, stream: &OwnedFd, first: &[u8], second: &[u8], more: bool) -> Result<usize, Errno> {
+        self.mio.write(stream, first, second, more)
+    }
+
+    fn send_file(&mut self, stream: &OwnedFd, file: &File, offset: u64, len: usize) -> Result<usize, Errno> {
+        self.mio.send_file(stream, file, offset, len)
+    }
+
+    fn received(&self, stream: &OwnedFd) -> Option<u64> {
+        self.mio.received(stream)
+    }
+
+    fn has_unread(&self, stream: &OwnedFd) -> bool {
+        self.mio.has_unread(stream)
+    }
+
+    fn shutdown_write(&mut self, stream: &OwnedFd) -> Result<(), Errno> {
+        self.mio.shutdown_write(stream)
+    }
+
+    fn receive(&mut self, socket: &OwnedFd, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
+        self.mio.receive(socket, buffer)
+    }
+
+    fn send_back(&mut self, socket: &OwnedFd, datagram: &[u8], to: &WayBack) -> Result<(), Errno> {
+        self.mio.send_back(socket, datagram, to)
+    }
+
+    fn send_out(&mut self, outlet: &Outlet, datagram: &[u8]) -> Result<(), Errno> {
+        self.mio.send_out(outlet, datagram)
+    }
+
+    fn ports(&self, outlet: &Outlet) -> (u16, u16) {
+        self.mio.ports(outlet)
+    }
+
+    fn command(&mut self) -> Option<Command> {
+        self.mio.command()
+    }
+}
