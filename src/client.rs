@@ -8,6 +8,7 @@ use std::io;
 use clap::Subcommand;
 
 pub mod common;
+pub mod lookup;
 pub mod output;
 pub mod target;
 pub mod wait;
@@ -17,14 +18,19 @@ pub use target::{Family, Target};
 
 /// The clients, a subcommand each.
 #[derive(Debug, Subcommand)]
-pub enum Client {}
+pub enum Client {
+    /// Ask what this machine, a name or an address is called
+    Lookup(lookup::Args),
+}
 
 /// Runs a client until it is done.
 ///
 /// # Errors
 /// What kept it from doing what was asked.
 pub fn run(client: &Client) -> Result<(), Error> {
-    let result: Result<(), Error> = match *client {};
+    let result = match client {
+        Client::Lookup(args) => lookup::run(args),
+    };
     match result {
         // Who read the output had enough of it: that is no failure, and nobody is left to tell.
         Err(Error::ReaderGone) => Ok(()),

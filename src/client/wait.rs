@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -74,6 +75,17 @@ impl Interrupt {
     pub fn wait_for(&self, fd: &impl AsFd, deadline: Option<Instant>) -> io::Result<Ready> {
         self.wait(&[fd.as_fd()], deadline)
     }
+}
+
+/// Does something that has no deadline of its own, such as asking the resolver, in a thread that is left
+/// behind when the time is over; `None` then.
+pub fn in_time<T: Send + 'static>(timeout: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more once the time is over.
+        let _ = sender.send(work());
+    });
+    receiver.recv_timeout(timeout).ok()
 }
 
 fn timespec(duration: Duration) -> Timespec {
