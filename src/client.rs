@@ -8,8 +8,10 @@ use std::io;
 use clap::Subcommand;
 
 pub mod common;
+pub mod echo;
 pub mod lookup;
 pub mod output;
+pub mod stats;
 pub mod target;
 pub mod wait;
 
@@ -19,6 +21,8 @@ pub use target::{Family, Target};
 /// The clients, a subcommand each.
 #[derive(Debug, Subcommand)]
 pub enum Client {
+    /// Send messages, show what comes back and how long it took
+    Echo(Box<echo::Args>),
     /// Ask what this machine, a name or an address is called
     Lookup(lookup::Args),
 }
@@ -29,6 +33,7 @@ pub enum Client {
 /// What kept it from doing what was asked.
 pub fn run(client: &Client) -> Result<(), Error> {
     let result = match client {
+        Client::Echo(args) => echo::run(args),
         Client::Lookup(args) => lookup::run(args),
     };
     match result {

@@ -1,6 +1,7 @@
 //! What the clients have in common: which addresses they use, and how long they wait.
 
-use std::net::TcpStream;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::Error;
@@ -50,6 +51,27 @@ impl Common {
         set.map_err(|error| target.failed(&error))?;
         Ok(stream)
     }
+}
+
+/// A socket for datagrams that is connected to the first address of the target.
+///
+/// # Errors
+/// There is no such host, or no way to it.
+pub fn udp_socket(target: &Target, common: &Common) -> Result<UdpSocket, Error> {
+    let mut last = target.failed(&io::ErrorKind::AddrNotAvailable.into());
+    let mut addresses = target.addresses(common.family(), common.timeout)?;
+    // Nothing refuses a datagram at once, so there is no next address to try: IPv4 is the safer guess.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    for address in addresses {
+        let any: IpAddr =
+            if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address).map(|()| socket));
+        match socket {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = target.failed(&error),
+        }
+    }
+    Err(last)
 }
 
 /// The port that a service of this program has unless told otherwise; none if there is no such service.

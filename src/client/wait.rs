@@ -49,8 +49,20 @@ impl Interrupt {
     /// # Errors
     /// The descriptors are not to be waited for.
     pub fn wait(&self, fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Ready> {
+        self.poll(&mut fds.iter().map(|fd| (*fd, PollFlags::IN)), deadline)
+    }
+
+    /// The same for any events of each descriptor.
+    ///
+    /// # Errors
+    /// As for [`Interrupt::wait`].
+    pub fn poll(
+        &self,
+        fds: &mut dyn Iterator<Item = (BorrowedFd<'_>, PollFlags)>,
+        deadline: Option<Instant>,
+    ) -> io::Result<Ready> {
         let mut polled = vec![PollFd::new(&self.signalled, PollFlags::IN)];
-        polled.extend(fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+        polled.extend(fds.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             match poll(&mut polled, left.map(timespec).as_ref()) {
