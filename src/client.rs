@@ -13,6 +13,7 @@ pub mod lookup;
 pub mod output;
 pub mod stats;
 pub mod target;
+pub mod time;
 pub mod wait;
 
 pub use common::Common;
@@ -23,6 +24,8 @@ pub use target::{Family, Target};
 pub enum Client {
     /// Send messages, show what comes back and how long it took
     Echo(Box<echo::Args>),
+    /// Ask for the time, and say by how much the clocks differ
+    Time(Box<time::Args>),
     /// Ask what this machine, a name or an address is called
     Lookup(lookup::Args),
 }
@@ -34,6 +37,7 @@ pub enum Client {
 pub fn run(client: &Client) -> Result<(), Error> {
     let result = match client {
         Client::Echo(args) => echo::run(args),
+        Client::Time(args) => time::run(args),
         Client::Lookup(args) => lookup::run(args),
     };
     match result {
