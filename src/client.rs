@@ -9,8 +9,10 @@ use clap::Subcommand;
 
 pub mod common;
 pub mod echo;
+pub mod listen;
 pub mod lookup;
 pub mod output;
+pub mod send;
 pub mod stats;
 pub mod target;
 pub mod time;
@@ -26,6 +28,10 @@ pub enum Client {
     Echo(Box<echo::Args>),
     /// Ask for the time, and say by how much the clocks differ
     Time(Box<time::Args>),
+    /// Send a text to whoever listens
+    Send(Box<send::Args>),
+    /// Receive what others send, and show it
+    Listen(Box<listen::Args>),
     /// Ask what this machine, a name or an address is called
     Lookup(lookup::Args),
 }
@@ -38,6 +44,8 @@ pub fn run(client: &Client) -> Result<(), Error> {
     let result = match client {
         Client::Echo(args) => echo::run(args),
         Client::Time(args) => time::run(args),
+        Client::Send(args) => send::run(args),
+        Client::Listen(args) => listen::run(args),
         Client::Lookup(args) => lookup::run(args),
     };
     match result {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Error;
 use super::target::{Family, Target};
 use crate::config::duration;
+use crate::framing::End;
 use crate::protocol::Row;
 
 /// Longest `--timeout`: a wait that long is none any more, and the clock can still count it.
@@ -50,6 +51,28 @@ impl Common {
             .and_then(|()| stream.set_write_timeout(Some(self.timeout)));
         set.map_err(|error| target.failed(&error))?;
         Ok(stream)
+    }
+}
+
+/// What follows a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LineEnd {
+    /// Nothing, as in the labs.
+    None,
+    /// A line feed.
+    Lf,
+    /// Carriage return and line feed.
+    Crlf,
+}
+
+impl LineEnd {
+    /// The bytes of it.
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::None => End::None.bytes(),
+            Self::Lf => End::Lf.bytes(),
+            Self::Crlf => End::CrLf.bytes(),
+        }
     }
 }
 

@@ -8,13 +8,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::common::{default_port, timeout};
+use super::common::{LineEnd, default_port, timeout};
 use super::output::{Output, note};
 use super::stats::Stats;
 use super::wait::{Interrupt, Ready};
 use super::{Common, Error, Target};
 use crate::escape::Escaped;
-use crate::framing::End;
 
 mod range;
 mod source;
@@ -97,27 +96,6 @@ pub struct Args {
     /// -4, -6, --timeout.
     #[command(flatten)]
     pub common: Common,
-}
-
-/// What follows a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LineEnd {
-    /// Nothing, as in the labs.
-    None,
-    /// A line feed.
-    Lf,
-    /// Carriage return and line feed.
-    Crlf,
-}
-
-impl LineEnd {
-    fn bytes(self) -> &'static [u8] {
-        match self {
-            Self::None => End::None.bytes(),
-            Self::Lf => End::Lf.bytes(),
-            Self::Crlf => End::CrLf.bytes(),
-        }
-    }
 }
 
 /// What came of a message.

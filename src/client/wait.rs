@@ -61,23 +61,31 @@ impl Interrupt {
         fds: &mut dyn Iterator<Item = (BorrowedFd<'_>, PollFlags)>,
         deadline: Option<Instant>,
     ) -> io::Result<Ready> {
+        Ok(self.poll_all(fds, deadline)?.first().copied().unwrap_or(Ready::TimedOut))
+    }
+
+    /// The same, and tells everything that is ready: who serves several must not serve one only. Empty
+    /// when the time is over.
+    ///
+    /// # Errors
+    /// As for [`Interrupt::wait`].
+    pub fn poll_all(
+        &self,
+        fds: &mut dyn Iterator<Item = (BorrowedFd<'_>, PollFlags)>,
+        deadline: Option<Instant>,
+    ) -> io::Result<Vec<Ready>> {
         let mut polled = vec![PollFd::new(&self.signalled, PollFlags::IN)];
         polled.extend(fds.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             match poll(&mut polled, left.map(timespec).as_ref()) {
-                Ok(0) => return Ok(Ready::TimedOut),
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => break,
                 Err(error) => return Err(error.into()),
             }
         }
-        let first = polled.iter().position(|fd| !fd.revents().is_empty());
-        Ok(match first {
-            Some(0) => Ready::Interrupted,
-            Some(at) => Ready::At(at - 1),
-            None => Ready::TimedOut,
-        })
+        let ready = polled.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(at, _)| at.checked_sub(1).map_or(Ready::Interrupted, Ready::At)).collect())
     }
 
     /// Waits for one descriptor.
