@@ -9,6 +9,7 @@ use clap::Subcommand;
 
 pub mod common;
 pub mod echo;
+pub mod get;
 pub mod listen;
 pub mod lookup;
 pub mod output;
@@ -28,6 +29,8 @@ pub enum Client {
     Echo(Box<echo::Args>),
     /// Ask for the time, and say by how much the clocks differ
     Time(Box<time::Args>),
+    /// Get a page or a file from a web server
+    Get(Box<get::Args>),
     /// Send a text to whoever listens
     Send(Box<send::Args>),
     /// Receive what others send, and show it
@@ -46,6 +49,7 @@ pub fn run(client: &Client) -> Result<(), Error> {
         Client::Time(args) => time::run(args),
         Client::Send(args) => send::run(args),
         Client::Listen(args) => listen::run(args),
+        Client::Get(args) => get::run(args),
         Client::Lookup(args) => lookup::run(args),
     };
     match result {
