@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 pub mod daemon;
+pub mod own;
 pub mod proc;
 pub mod program;
 
