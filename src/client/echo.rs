@@ -1,4 +1,4 @@
-//! `echo`: the labs' net_client. One message out, one reply back, printed; round-trip times at the end.
+//! `echo`: the labs' `net_client`. One message out, one reply back, printed; round-trip times at the end.
 //!
 //! **Where a reply ends.** TCP has no messages, and the labs' servers answer with one `send` and no line
 //! end. So a reply ends with a line end that nothing follows yet, or when it stays quiet for `--pause`, or
@@ -42,8 +42,9 @@ Replies are on stdout, a line each; the round-trip times are on stderr.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The server; port 10007 unless said [e.g. localhost, 192.168.1.5:8888 or [::1]:7]
+    /// The server.
     #[arg(value_name = "HOST[:PORT]")]
+    #[arg(help = "The server; port 10007 unless said [e.g. localhost, 192.168.1.5:8888 or [::1]:7]")]
     pub server: String,
 
     /// The messages; what is typed (or piped in), a line each, if there are none [e.g. Hello]
@@ -241,7 +242,7 @@ impl Count {
         let noun = if replies == 1 { "reply" } else { "replies" };
         note(format_args!("{} sent, {replies} {noun}{changed}{lost}", self.sent));
         if self.times.count() > 0 {
-            note(&self.times);
+            note(self.times);
         }
     }
 

@@ -41,8 +41,9 @@ Until a file is complete, it is called FILE.part.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The address of the page; without http:// the port is 8080 unless said
-    /// [e.g. http://127.0.0.1:8080/ or localhost/notes.txt]
+    /// The address of the page.
+    #[arg(help = "The address of the page; without http:// the port is 8080 unless said \
+                  [e.g. http://127.0.0.1:8080/ or localhost/notes.txt]")]
     pub url: String,
 
     /// Save the body in this file; - is stdout, also for what is no text [e.g. -o notes.txt]

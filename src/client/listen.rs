@@ -1,4 +1,4 @@
-//! `listen`: the labs' tcp_receive and UDP receiver. Shows who connects and what comes.
+//! `listen`: the labs' `tcp_receive` and UDP receiver. Shows who connects and what comes.
 //!
 //! What comes goes to stdout, exactly, or escaped on a terminal; what is said about it to stderr. So
 //! `switchboard listen > file` has in the file what was sent, and nothing else.
@@ -20,7 +20,7 @@ use ports::Ports;
 
 const EXAMPLES: &str = "\
 Examples:
-  switchboard listen                     the labs' tcp_receive, port 40000; \"exit\" ends it
+  switchboard listen                     the labs' `tcp_receive`, port 40000; \"exit\" ends it
   switchboard listen 9090 --until-eof    the labs' sock_server
   switchboard listen --once > message    one message into a file
   switchboard listen --udp --reply OK    answers each datagram

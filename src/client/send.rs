@@ -1,4 +1,4 @@
-//! `send`: the labs' tcp_send, and their UDP sender. A text goes out as it is, without a line end.
+//! `send`: the labs' `tcp_send`, and their UDP sender. A text goes out as it is, without a line end.
 //!
 //! Over TCP the sending side is then closed and what comes back is shown: who closes a connection at once
 //! while something comes may destroy what it has sent. Over UDP nobody says whether it arrived.
@@ -31,9 +31,10 @@ What is not given is asked for on a terminal.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The receiver, port 40000 unless said; with --broadcast it is left out
-    /// [e.g. localhost, 192.168.1.5:9090 or [::1]:40000]
+    /// The receiver.
     #[arg(value_name = "HOST[:PORT]")]
+    #[arg(help = "The receiver, port 40000 unless said; with --broadcast it is left out \
+                  [e.g. localhost, 192.168.1.5:9090 or [::1]:40000]")]
     pub receiver: Option<String>,
 
     /// The text, words joined by spaces; standard input if there is none [e.g. Hello there]

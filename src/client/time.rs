@@ -1,7 +1,7 @@
 //! `time`: asks a server for the time, and says by how much the clocks differ.
 //!
 //! All three protocols tell whole seconds. So one answer says only that the server's clock stood somewhere
-//! in that second, at some moment between the request and the reply: its [`Bounds`]. The next request is
+//! in that second, at some moment between the request and the reply: its `Bounds`. The next request is
 //! timed so that its answer halves what is still possible, by asking when the second is expected to flip.
 //! The clocks are assumed to run alike meanwhile, and the server to cut fractions off, as `strftime` does.
 
@@ -36,9 +36,10 @@ zone unless --utc is given.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The server; its port unless said is 10123, 10013 or 10037, as the protocol has it
-    /// [e.g. localhost, 192.168.1.5:13 or [::1]:37]
+    /// The server.
     #[arg(value_name = "HOST[:PORT]")]
+    #[arg(help = "The server; its port unless said is 10123, 10013 or 10037, as the protocol has it \
+                  [e.g. localhost, 192.168.1.5:13 or [::1]:37]")]
     pub server: String,
 
     /// Ask by datagram instead of using a connection [e.g. --udp]

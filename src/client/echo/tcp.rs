@@ -58,20 +58,20 @@ impl Tcp {
     }
 
     fn is_whole(&self, reply: &[u8], message: &[u8]) -> bool {
-        match self.same_length && !message.is_empty() {
-            true => reply.len() >= message.len(),
-            false => reply.ends_with(b"\n"),
+        if self.same_length && !message.is_empty() {
+            reply.len() >= message.len()
+        } else {
+            reply.ends_with(b"\n")
         }
     }
 
     /// The time is over, or the connection: with nothing, or in the middle of a reply.
     fn incomplete(&self, reply: &[u8], message: &[u8], ended: bool) -> Error {
-        let asked = match message.is_empty() {
-            true => "the greeting".to_owned(),
-            false => {
-                let shown = Escaped::bounded(message, SHOWN);
-                format!("the reply to message {} (\"{shown}\")", self.replies + 1)
-            }
+        let asked = if message.is_empty() {
+            "the greeting".to_owned()
+        } else {
+            let shown = Escaped::bounded(message, SHOWN);
+            format!("the reply to message {} (\"{shown}\")", self.replies + 1)
         };
         let came = match reply.len() {
             0 => format!("nothing came of {asked}"),

@@ -48,7 +48,7 @@ fn chunks(wire: &mut Wire, to: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Re
         let came = piece(wire, size, to)?;
         total += came;
         if came < size {
-            return Err(short(wire, &format!("{total} bytes, and not the end of a chunk")));
+            return Err(short(wire, &format!("{total} bytes and no end of a chunk")));
         }
         if line(wire, total)?.as_slice() != b"" {
             return Err(wrong(wire, "a chunk is longer than it says"));
@@ -93,7 +93,7 @@ fn line(wire: &mut Wire, total: u64) -> Result<Vec<u8>, Error> {
             return Err(wrong(wire, "a line between two chunks does not end"));
         }
         if !wire.more()? {
-            return Err(short(wire, &format!("{total} bytes, and not the last chunk")));
+            return Err(short(wire, &format!("{total} bytes and no last chunk")));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The connection: a buffer of what came, and on demand a view of every byte.
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
@@ -82,9 +83,9 @@ impl Raw {
         for line in bytes.split_inclusive(|&b| b == b'\n') {
             if self.open != Some(direction) {
                 let ended = if self.open.is_some() { "\n" } else { "" };
-                text.push_str(&format!("{ended}{direction} "));
+                let _ = write!(text, "{ended}{direction} ");
             }
-            text.push_str(&Escaped::new(line).to_string());
+            let _ = write!(text, "{}", Escaped::new(line));
             self.open = Some(direction);
             if line.ends_with(b"\n") {
                 text.push('\n');

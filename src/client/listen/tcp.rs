@@ -115,10 +115,9 @@ fn show(bytes: &[u8], output: &mut Output) -> Result<(), Error> {
 fn take(sender: &mut Sender, bytes: &[u8], whole: bool, args: &Args) -> Next {
     let mut next = Next::Go;
     for (message, end) in sender.messages(bytes, whole) {
-        if let Some(reply) = &args.reply {
-            if !sender.answer(&[reply.as_bytes(), end].concat()) {
-                note(format_args!("not answered: {} does not read", sender.name));
-            }
+        let reply = args.reply.as_ref().map(|reply| [reply.as_bytes(), end].concat());
+        if reply.is_some_and(|reply| !sender.answer(&reply)) {
+            note(format_args!("not answered: {} does not read", sender.name));
         }
         if args.ends_with(&message) {
             next = Next::Stop;

@@ -46,14 +46,14 @@ impl Receiver for Udp {
         let datagram = self.buffer.get(..n).unwrap_or_default();
         let noun = if n == 1 { "byte" } else { "bytes" };
         note(format_args!("from {peer} ({n} {noun}):"));
-        match output.is_terminal() {
-            true => output.their_line(datagram)?,
-            false => output.write(datagram)?,
+        if output.is_terminal() {
+            output.their_line(datagram)?;
+        } else {
+            output.write(datagram)?;
         }
-        if let Some(reply) = &args.reply {
-            if let Err(error) = socket.send_to(reply.as_bytes(), peer) {
-                note(format_args!("not answered: {peer}: {error}"));
-            }
+        let answer = args.reply.as_ref().map(|reply| socket.send_to(reply.as_bytes(), peer));
+        if let Some(Err(error)) = answer {
+            note(format_args!("not answered: {peer}: {error}"));
         }
         Ok(if args.ends_with(datagram) { Next::Stop } else { Next::Go })
     }

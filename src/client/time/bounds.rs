@@ -31,7 +31,7 @@ impl Bounds {
 
     /// The best guess.
     pub(super) fn middle(self) -> SignedDuration {
-        duration((self.least + self.most) / 2)
+        duration(i128::midpoint(self.least, self.most))
     }
 
     /// How far off the best guess may be.
@@ -47,7 +47,7 @@ impl Bounds {
     /// How long from `now` until the server's second flips if the best guess is right. An answer at that
     /// moment tells whether the guess is too high or too low.
     pub(super) fn until_flip(self, now: SignedDuration) -> Duration {
-        let server = now.as_nanos() + (self.least + self.most) / 2;
+        let server = now.as_nanos() + i128::midpoint(self.least, self.most);
         let left = SECOND - server.rem_euclid(SECOND);
         Duration::from_nanos(u64::try_from(left).unwrap_or(0))
     }
