@@ -12,6 +12,7 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, 
 use clap_complete::Shell;
 use serde::Deserialize;
 
+use crate::check;
 use crate::client::Client;
 use crate::config::{Origin, duration};
 use crate::engine::Engine;
@@ -70,6 +71,9 @@ pub enum Command {
         /// The shell [e.g. bash]
         shell: Shell,
     },
+    /// Tell what a server does wrong: the conformance cases, each failure explained
+    #[command(after_help = check::command::EXAMPLES)]
+    Check(Box<check::command::Args>),
     /// The clients.
     #[command(flatten)]
     Client(Client),

@@ -20,7 +20,7 @@ use ports::Ports;
 
 const EXAMPLES: &str = "\
 Examples:
-  switchboard listen                     the labs' `tcp_receive`, port 40000; \"exit\" ends it
+  switchboard listen                     the labs' tcp_receive, port 40000; \"exit\" ends it
   switchboard listen 9090 --until-eof    the labs' sock_server
   switchboard listen --once > message    one message into a file
   switchboard listen --udp --reply OK    answers each datagram
