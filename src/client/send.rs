@@ -211,7 +211,7 @@ fn by_datagram(args: &Args, target: &Target, text: Option<Vec<u8>>) -> Result<()
         // Where nothing listens on this very machine, the kernel knows at once.
         socket.take_error().map_err(failed)?.map_or(Ok(()), |error| Err(failed(error)))?;
     }
-    args.wait.map_or(Ok(()), |wait| show_datagrams(&socket, target, wait))
+    args.wait.map_or(Ok(()), |wait| show_datagrams(&socket, target, wait, args.broadcast))
 }
 
 fn datagram_of_input() -> Result<Vec<u8>, Error> {
@@ -220,8 +220,8 @@ fn datagram_of_input() -> Result<Vec<u8>, Error> {
     Ok(text)
 }
 
-/// Shows the datagrams that come within the time, a line each.
-fn show_datagrams(socket: &UdpSocket, target: &Target, wait: Duration) -> Result<(), Error> {
+/// Shows the datagram that comes within the time, as a line; `all` of them where many were asked.
+fn show_datagrams(socket: &UdpSocket, target: &Target, wait: Duration, all: bool) -> Result<(), Error> {
     let (mut output, mut buffer, end) = (Output::new(), vec![0; DATAGRAM], Instant::now() + wait);
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -230,7 +230,12 @@ fn show_datagrams(socket: &UdpSocket, target: &Target, wait: Duration) -> Result
         }
         socket.set_read_timeout(Some(left)).map_err(|error| target.failed(&error))?;
         match socket.recv(&mut buffer) {
-            Ok(n) => output.their_line(buffer.get(..n).unwrap_or_default())?,
+            Ok(n) => {
+                output.their_line(buffer.get(..n).unwrap_or_default())?;
+                if !all {
+                    return Ok(());
+                }
+            }
             Err(error) if is_time_out(&error) => return Ok(()),
             Err(error) => return Err(target.failed(&error)),
         }
