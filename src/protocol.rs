@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::helper::Job;
 use crate::input::Input;
 use crate::out::Out;
 use crate::peer::Peer;
@@ -28,6 +29,7 @@ pub mod reqtime;
 mod session;
 pub mod table;
 pub mod time;
+pub mod upload;
 
 pub use table::{Kind, Options, Row, Session, TABLE, Transport};
 
@@ -73,6 +75,10 @@ pub enum Flow {
     Continue,
     /// A call of [`Handler::resume`] as soon as the output has room, after others had their turn.
     Yield,
+    /// A job that could make everybody wait, such as writing to a disk, is to be done where it does not.
+    /// [`Handler::resume`] is called when it is done and the output has room; until then nothing but the
+    /// deadline is, and nothing more is read.
+    Wait(Job),
     /// Send what is owed, then close.
     Finish(Why),
     /// Close now and drop what is owed.
@@ -128,7 +134,7 @@ pub trait Handler {
     /// There is input that was not there before, or room in the output that was not.
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow;
 
-    /// The turn that [`Flow::Yield`] asked for.
+    /// The turn that [`Flow::Yield`] asked for, or the job of [`Flow::Wait`] is done.
     fn resume(&mut self, _cx: &mut Cx<'_>) -> Flow {
         Flow::Continue
     }
@@ -152,6 +158,11 @@ pub trait Handler {
 
     /// The connection has ended, whatever the reason; called once, last. Output goes nowhere.
     fn closed(&mut self, _cx: &mut Cx<'_>, _why: Why) {}
+
+    /// Called after [`Handler::closed`]: what is still to be done, if it could make everybody wait.
+    fn left_over(&mut self) -> Option<Job> {
+        None
+    }
 
     /// A datagram has come, and its reply, if any, goes to the output.
     fn datagram(&mut self, _datagram: &[u8], _cx: &mut Cx<'_>) -> Answer {

@@ -37,6 +37,11 @@ protocols! {
         does: "Hello World -> Hello Yourself; a page for browsers", source: "lab C",
         try_it: "curl http://{address}/index.html",
     }
+    Upload(super::upload::Upload): {
+        name: "upload", port: 40000, well_known: None, transport: Tcp,
+        does: "stores a file: its name, a line end, its content", source: "lab A, exercise 3",
+        try_it: "(echo notes.txt; date) | nc -N {host} {port}",
+    }
     Echo(super::echo::Echo): {
         name: "echo", port: 10007, well_known: Some(7), transport: Both,
         does: "sends back what it gets", source: "RFC 862; lab E",
