@@ -14,6 +14,7 @@ mod chat;
 mod client;
 mod collect;
 mod common;
+mod download;
 mod echo;
 mod hello;
 mod http;
@@ -22,6 +23,7 @@ mod modify_lines;
 mod reqtime;
 mod rfc;
 mod udp;
+mod upload;
 
 pub use client::Client;
 
@@ -80,6 +82,8 @@ pub fn cases(protocol: &str) -> Vec<&'static Case> {
         modify_lines::CASES,
         collect::CASES,
         hello::CASES,
+        upload::CASES,
+        download::CASES,
         chat::CASES,
         http::CASES,
     ];

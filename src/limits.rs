@@ -42,6 +42,11 @@ pub const UPLOAD_CHUNK: usize = 256 * 1024;
 /// What an upload may say before its first line end; no more than that is shown if there is none.
 pub const UPLOAD_LINE: usize = 64 * 1024;
 
+/// Longest line that `download` takes: a path of the kernel's, and a command before it.
+pub const DOWNLOAD_LINE: usize = 4096 + 16;
+/// What of a file the helper reads for a checksum before it turns to the next job.
+pub const SUM_PER_JOB: u64 = 4 * 1024 * 1024;
+
 /// What one connection may read in a turn of the reactor before the others get theirs.
 pub const READ_PER_TURN: usize = 256 * 1024;
 /// What one connection may send from a file in a turn while others wait.

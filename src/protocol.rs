@@ -3,6 +3,7 @@
 //! Bytes in, bytes out, time as an argument. A reactor, a thread or a simulator can run it, and it
 //! never knows which. To add a protocol, write its file, its `mod` line and its row in [`table`].
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -15,11 +16,14 @@ use crate::room::MemberId;
 use crate::shared::Shared;
 use crate::time::Time;
 
+#[cfg(test)]
+mod bench;
 pub mod chargen;
 pub mod chat;
 pub mod collect;
 pub mod daytime;
 pub mod discard;
+pub mod download;
 pub mod echo;
 pub mod hello;
 pub mod http;
@@ -186,6 +190,19 @@ pub trait Protocol: Handler + Sized {
     /// What is wrong, in a few words.
     fn prepare(_options: &Self::Options) -> Result<(), String> {
         Ok(())
+    }
+
+    /// A directory of this service whose files no service may show: what strangers send is not handed on.
+    fn private(_options: &Self::Options) -> Option<&Path> {
+        None
+    }
+
+    /// Tells, before [`Protocol::prepare`], which directories are private to some service.
+    fn keep_out(_options: &Self::Options, _private: &[PathBuf]) {}
+
+    /// Whether the daemon is to stop when this service has done its work once.
+    fn is_once(_options: &Self::Options) -> bool {
+        false
     }
 
     /// The state machine of a new connection.

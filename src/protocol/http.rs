@@ -5,6 +5,7 @@
 //! `send`), most often from the `cache`, or with a `listing`. Where a request could be read in two ways it
 //! is refused and the connection closes, so that nothing behind it is ever taken for a request.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::access::Said;
@@ -47,6 +48,7 @@ mod tests;
 mod validators;
 
 pub use options::Options;
+pub(super) use root::{Found as FoundFile, Root};
 
 /// A connection; boxed, so that a session stays small.
 #[derive(Debug)]
@@ -91,6 +93,10 @@ impl Protocol for Http {
 
     fn prepare(options: &Options) -> Result<(), String> {
         options.prepare()
+    }
+
+    fn keep_out(options: &Options, private: &[PathBuf]) {
+        let _ = options.private.set(private.to_vec());
     }
 
     fn new(options: &Arc<Options>) -> Self {

@@ -5,6 +5,7 @@
 //! time; while it writes, nothing is read, so that TCP tells the sender to wait. A file gets its name when
 //! it is whole and safe on the disk, never before (`transfer`).
 
+use std::path::Path;
 use std::sync::Arc;
 
 use memchr::memchr;
@@ -96,6 +97,14 @@ impl Protocol for Upload {
 
     fn prepare(options: &Options) -> Result<(), String> {
         options.prepare()
+    }
+
+    fn private(options: &Options) -> Option<&Path> {
+        Some(&options.dir)
+    }
+
+    fn is_once(options: &Options) -> bool {
+        options.once
     }
 
     fn new(options: &Arc<Options>) -> Self {

@@ -44,7 +44,7 @@ impl Site {
     /// It is no directory that can be read.
     pub(super) fn open(options: &Options) -> io::Result<Self> {
         Ok(Self {
-            root: Root::open(&options.root, options.follow_symlinks)?,
+            root: Root::open(&options.root, options.follow_symlinks, options.private())?,
             cache: Mutex::default(),
             repeats: Mutex::default(),
             today: Mutex::new((u64::MAX, *START)),

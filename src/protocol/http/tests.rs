@@ -26,6 +26,7 @@ mod hostile;
 mod listings;
 mod log;
 mod options;
+mod private;
 mod races;
 mod ranges;
 

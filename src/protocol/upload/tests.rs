@@ -1,110 +1,38 @@
 use std::fs;
-use std::path::Path;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use tempfile::TempDir;
 
 use super::store::Store;
 use super::*;
 use crate::checksum::Checksum;
-use crate::conn::{Conn, Env, Life, Pool};
-use crate::out::Front;
-use crate::peer::Peer;
-use crate::protocol::{ConnId, Options as AnyOptions, Row};
-use crate::shared::Shared;
-use crate::shared::tests::shared;
+use crate::conn::{Conn, Life};
+use crate::protocol::bench::Bench;
 
-/// A service with a directory of its own, and the connections to it.
-struct Bench {
-    dir: TempDir,
-    options: AnyOptions,
-    shared: Shared,
-    pool: Pool,
-    now: Time,
+/// The service, and what it stores.
+struct Uploads(Bench);
+
+impl Deref for Uploads {
+    type Target = Bench;
+
+    fn deref(&self) -> &Bench {
+        &self.0
+    }
 }
 
-/// One connection.
-struct Peering {
-    conn: Conn,
-    said: Vec<u8>,
+impl DerefMut for Uploads {
+    fn deref_mut(&mut self) -> &mut Bench {
+        &mut self.0
+    }
 }
 
-impl Bench {
+impl Uploads {
     fn new(settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut table: toml::Table = settings.parse().unwrap();
-        let path = dir.path().join("uploads").display().to_string();
-        table.insert("dir".to_owned(), path.into());
-        let options = AnyOptions::parse(Row::find("upload").unwrap().kind, table).unwrap();
-        Self { dir, options, shared: shared(), pool: Pool::default(), now: Time::START }
-    }
-
-    fn connect(&self) -> Peering {
-        Peering { conn: Conn::new(self.options.session()), said: Vec::new() }
-    }
-
-    fn call<T>(&mut self, peer: &mut Peering, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) -> T {
-        let id = ConnId { key: 0, generation: 0 };
-        let mut env =
-            Env { now: self.now, shared: &self.shared, pool: &mut self.pool, peer: &Peer::Unix, id };
-        let result = call(&mut peer.conn, &mut env);
-        while let Some(out) = peer.conn.out() {
-            let Front::Bytes(first, second) = out.front(&[]) else { break };
-            let taken = [first, second].concat();
-            out.advance(taken.len() as u64);
-            peer.said.extend(taken);
-        }
-        peer.conn.settle(&[], &mut self.pool);
-        result
-    }
-
-    /// Does what the connection waits for, until it waits for its peer.
-    fn settle(&mut self, peer: &mut Peering) {
-        loop {
-            let jobs = self.pool.take_jobs();
-            if jobs.is_empty() && !peer.conn.has_turn() {
-                return;
-            }
-            for (_, job) in jobs {
-                job.run();
-                peer.conn.job_done();
-            }
-            self.call(peer, Conn::go_on);
-        }
-    }
-
-    fn send(&mut self, peer: &mut Peering, bytes: &[u8]) {
-        for piece in bytes.chunks(limits::READ_BUFFER) {
-            if peer.conn.life() == Life::Open {
-                assert!(peer.conn.wants_input(), "nothing is left to wait for");
-                self.call(peer, |conn, env| conn.input(piece, env));
-                self.settle(peer);
-            }
-        }
-    }
-
-    fn finish(&mut self, peer: &mut Peering) {
-        self.call(peer, Conn::peer_done);
-        self.settle(peer);
-    }
-
-    /// A connection from its first byte to its end; what was answered.
-    fn exchange(&mut self, parts: &[&[u8]]) -> String {
-        let mut peer = self.connect();
-        for part in parts {
-            self.send(&mut peer, part);
-        }
-        self.finish(&mut peer);
-        assert_ne!(peer.conn.life(), Life::Open);
-        self.close(&mut peer);
-        peer.text()
-    }
-
-    fn close(&mut self, peer: &mut Peering) {
-        self.call(peer, |conn, env| conn.closed(Why::PeerReset, env));
-        for (_, job) in self.pool.take_jobs() {
-            job.run();
-        }
+        table.insert("dir".to_owned(), dir.path().join("uploads").display().to_string().into());
+        Self(Bench::new("upload", dir, table))
     }
 
     /// What lies in the directory, hidden files too: names with their content, sorted.
@@ -122,14 +50,8 @@ impl Bench {
         self.files().into_iter().map(|(name, _)| name).collect()
     }
 
-    fn path(&self) -> std::path::PathBuf {
+    fn path(&self) -> PathBuf {
         self.dir.path().join("uploads")
-    }
-}
-
-impl Peering {
-    fn text(&self) -> String {
-        String::from_utf8(self.said.clone()).unwrap()
     }
 }
 
@@ -141,7 +63,7 @@ fn sum(bytes: &[u8]) -> String {
 
 #[test]
 fn a_name_a_line_end_and_the_content() {
-    let mut bench = Bench::new("");
+    let mut bench = Uploads::new("");
     assert!(!bench.path().exists());
     let said = bench.exchange(&[b"notes.txt\n", b"some\ntext"]);
     assert_eq!(said, format!("stored 9 {} notes.txt\n", sum(b"some\ntext")));
@@ -153,7 +75,7 @@ fn a_name_a_line_end_and_the_content() {
 
 #[test]
 fn several_files_with_their_lengths() {
-    let mut bench = Bench::new("");
+    let mut bench = Uploads::new("");
     let said = bench.exchange(&[b"/put 3 a\nabc/put 0 b\n/put 2 c d\r\nxy\n\r\n/put 1 e\n\n"]);
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines.len(), 4, "{said}");
@@ -164,7 +86,7 @@ fn several_files_with_their_lengths() {
 
 #[test]
 fn a_message_without_a_line_end_is_no_file() {
-    let mut bench = Bench::new("");
+    let mut bench = Uploads::new("");
     let said = bench.exchange(&[b"Hello ", b"there"]);
     assert!(said.starts_with("shown, not saved: 11 bytes without a line end"), "{said}");
     assert_eq!(bench.exchange(&[]), "");
@@ -173,7 +95,7 @@ fn a_message_without_a_line_end_is_no_file() {
 
 #[test]
 fn what_is_short_is_not_saved_and_neither_is_what_is_cut_off() {
-    let mut bench = Bench::new("");
+    let mut bench = Uploads::new("");
     assert_eq!(bench.exchange(&[b"/put 10 a\nabc"]), "error: a: only 3 of 10 bytes came; nothing is saved\n");
     let big = vec![b'x'; 3 * limits::UPLOAD_CHUNK];
     for form in [&b"a\n"[..], b"/put 10000000 a\n"] {
@@ -190,7 +112,7 @@ fn what_is_short_is_not_saved_and_neither_is_what_is_cut_off() {
 
 #[test]
 fn a_name_that_is_taken() {
-    let mut bench = Bench::new("");
+    let mut bench = Uploads::new("");
     let first = bench.exchange(&[b"a.txt\n1"]);
     assert!(first.ends_with(" a.txt\n"));
     assert!(bench.exchange(&[b"a.txt\n2"]).ends_with(" a-1.txt\t(a.txt was there already)\n"));
@@ -198,12 +120,12 @@ fn a_name_that_is_taken() {
     assert!(bench.exchange(&[b"dir\n3"]).contains(" dir-1\t"));
     assert_eq!(bench.names(), ["a-1.txt", "a.txt", "dir", "dir-1"]);
 
-    let mut bench = Bench::new("on_conflict = 'refuse'");
+    let mut bench = Uploads::new("on_conflict = 'refuse'");
     bench.exchange(&[b"a\n1"]);
     assert_eq!(bench.exchange(&[b"a\n2"]), "error: a: a file of this name is there already\n");
     assert_eq!(bench.files()[0].1, b"1");
 
-    let mut bench = Bench::new("on_conflict = 'replace'");
+    let mut bench = Uploads::new("on_conflict = 'replace'");
     bench.exchange(&[b"a\n1"]);
     assert!(bench.exchange(&[b"a\n2"]).ends_with(" a\n"));
     assert_eq!(bench.files(), [("a".to_owned(), b"2".to_vec())]);
@@ -215,7 +137,7 @@ fn a_name_that_is_taken() {
 #[test]
 fn a_link_in_the_directory_leads_no_upload_elsewhere() {
     for policy in ["keep-both", "replace"] {
-        let mut bench = Bench::new(&format!("on_conflict = '{policy}'"));
+        let mut bench = Uploads::new(&format!("on_conflict = '{policy}'"));
         let outside = bench.dir.path().join("outside");
         fs::write(&outside, "as it was").unwrap();
         bench.exchange(&[b"first\n1"]);
@@ -227,7 +149,7 @@ fn a_link_in_the_directory_leads_no_upload_elsewhere() {
 
 #[test]
 fn limits_are_said_and_what_is_behind_a_refused_file_is_understood() {
-    let mut bench = Bench::new("max_file = 10\nmax_total = '15 B'");
+    let mut bench = Uploads::new("max_file = 10\nmax_total = '15 B'");
     assert_eq!(bench.exchange(&[b"a\n12345678901"]), "error: a: a file may have 10 bytes at the most\n");
     let said = bench.exchange(&[b"/put 11 a\n12345678901"]);
     assert_eq!(said, "error: a: a file may have 10 bytes at the most; closing\n");
@@ -244,7 +166,7 @@ fn limits_are_said_and_what_is_behind_a_refused_file_is_understood() {
 
 #[test]
 fn only_so_many_come_at_once() {
-    let mut bench = Bench::new("max_concurrent = 1");
+    let mut bench = Uploads::new("max_concurrent = 1");
     let (mut first, mut second) = (bench.connect(), bench.connect());
     bench.send(&mut first, b"/put 3 a\n1");
     bench.send(&mut second, b"/put 3 b\n123");
@@ -261,7 +183,7 @@ fn only_so_many_come_at_once() {
 
 #[test]
 fn a_sender_that_pauses_too_long_is_given_up() {
-    let mut bench = Bench::new("progress_timeout = '5s'");
+    let mut bench = Uploads::new("progress_timeout = '5s'");
     let mut peer = bench.connect();
     bench.send(&mut peer, b"a\n123");
     assert_eq!(peer.conn.deadline(), Time::from_millis(5000));
@@ -275,7 +197,7 @@ fn a_sender_that_pauses_too_long_is_given_up() {
 
 #[test]
 fn a_stop_lets_a_put_come_to_its_end_and_cuts_off_what_has_none() {
-    let mut bench = Bench::new("");
+    let mut bench = Uploads::new("");
     let (mut put, mut lab, mut idle) = (bench.connect(), bench.connect(), bench.connect());
     bench.send(&mut put, b"/put 3 a\n1");
     bench.send(&mut lab, b"b\n1");
@@ -294,7 +216,7 @@ fn a_stop_lets_a_put_come_to_its_end_and_cuts_off_what_has_none() {
 
 #[test]
 fn what_is_neither_a_name_nor_a_command_is_refused() {
-    let mut bench = Bench::new("");
+    let mut bench = Uploads::new("");
     for (sent, word) in [
         (&b"/get x\n"[..], "/put LENGTH NAME"),
         (b"/put x y\n", "LENGTH is the number"),
@@ -315,7 +237,7 @@ fn what_is_neither_a_name_nor_a_command_is_refused() {
 
 #[test]
 fn the_directory_is_made_again_if_it_was_removed() {
-    let mut bench = Bench::new("");
+    let mut bench = Uploads::new("");
     bench.exchange(&[b"a\n1"]);
     fs::remove_dir_all(bench.path()).unwrap();
     assert!(bench.exchange(&[b"a\n2"]).ends_with(" a\n"));
@@ -361,7 +283,7 @@ fn a_file_system_without_files_that_have_no_name_does_as_well() {
 
 #[test]
 fn what_a_killed_daemon_left_is_removed_at_the_start_and_nothing_else() {
-    let bench = Bench::new("");
+    let bench = Uploads::new("");
     fs::create_dir(bench.path()).unwrap();
     for name in [".switchboard-1-2-3.part", ".switchboardrc", ".other.part", "a"] {
         fs::write(bench.path().join(name), "x").unwrap();
@@ -395,13 +317,13 @@ proptest! {
     fn no_split_makes_a_difference(
         bytes in conversation(), cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8)
     ) {
-        let mut whole = Bench::new("max_file = 100");
+        let mut whole = Uploads::new("max_file = 100");
         let expected = (whole.exchange(&[&bytes]), whole.files());
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
         cuts.extend([0, bytes.len()]);
         cuts.sort_unstable();
         let parts: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
-        let mut split = Bench::new("max_file = 100");
+        let mut split = Uploads::new("max_file = 100");
         prop_assert_eq!((split.exchange(&parts), split.files()), expected);
     }
 }
