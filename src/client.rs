@@ -3,24 +3,38 @@
 //! A client is a blocking program with deadlines: it serves one person, so it needs no reactor. Each one
 //! speaks to any server of its kind, not only to this program's daemon.
 
-use std::io;
+use std::io::{self, Write};
 
 use clap::Subcommand;
 
+pub mod fetch;
+mod link;
+mod progress;
+pub mod put;
 pub mod target;
 
 pub use target::{Family, Target};
 
 /// The clients, a subcommand each.
 #[derive(Debug, Subcommand)]
-pub enum Client {}
+pub enum Client {
+    /// Send files to a server's upload service
+    #[command(after_help = put::EXAMPLES)]
+    Put(put::Args),
+    /// Fetch files from a server's download service
+    #[command(after_help = fetch::EXAMPLES)]
+    Fetch(fetch::Args),
+}
 
 /// Runs a client until it is done.
 ///
 /// # Errors
 /// What kept it from doing what was asked.
 pub fn run(client: &Client) -> Result<(), Error> {
-    match *client {}
+    match client {
+        Client::Put(args) => put::run(args),
+        Client::Fetch(args) => fetch::run(args),
+    }
 }
 
 /// Why a client ends without having done what it was asked. Each one says in a line what to check.
@@ -53,4 +67,25 @@ impl Error {
             Self::Network(_) | Self::Wrong(_) | Self::File { .. } => 1,
         }
     }
+}
+
+/// Says something on standard output.
+///
+/// # Errors
+/// Nobody takes it.
+fn say(line: &str) -> Result<(), Error> {
+    let write = || {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+    };
+    write().map_err(|error| Error::File { what: "cannot write to standard output".to_owned(), error })
+}
+
+/// Keeps an error until the rest is done; one that was kept before is shown now.
+fn note(earlier: Option<Error>, error: Error) -> Option<Error> {
+    if let Some(earlier) = earlier {
+        // Nobody is left to tell if this fails.
+        let _ = writeln!(io::stderr(), "error: {earlier}");
+    }
+    Some(error)
 }

@@ -26,7 +26,7 @@ mod options;
 mod store;
 #[cfg(test)]
 mod tests;
-mod transfer;
+pub(crate) mod transfer;
 
 pub use options::{OnConflict, Options};
 

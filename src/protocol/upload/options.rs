@@ -62,8 +62,14 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Those of a program that stores for itself, without limits.
+    pub(crate) fn unlimited(dir: PathBuf, on_conflict: OnConflict) -> Self {
+        let [max_file, max_total] = [ByteSize(u64::MAX); 2];
+        Self { dir, on_conflict, max_file, max_total, ..Self::default() }
+    }
+
     /// Where files go.
-    pub(super) fn store(&self) -> &Arc<Store> {
+    pub(crate) fn store(&self) -> &Arc<Store> {
         self.store.get_or_init(|| Arc::new(Store::new(self)))
     }
 

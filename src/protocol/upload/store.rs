@@ -21,9 +21,9 @@ const TEMPORARY: (&str, &str) = (".switchboard-", ".part");
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(crate) struct Store {
     path: PathBuf,
-    pub(super) on_conflict: OnConflict,
+    pub(crate) on_conflict: OnConflict,
     max_total: u64,
     max_concurrent: usize,
     active: AtomicUsize,
@@ -44,7 +44,7 @@ struct State {
 
 /// The right to send a file; gone, another may come.
 #[derive(Debug)]
-pub(super) struct Permit(Arc<Store>);
+pub(crate) struct Permit(Arc<Store>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -53,21 +53,21 @@ impl Drop for Permit {
 }
 
 impl Permit {
-    pub(super) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.0
     }
 }
 
 /// A file that has no final name.
 #[derive(Debug)]
-pub(super) struct Unnamed {
-    pub(super) file: File,
+pub(crate) struct Unnamed {
+    pub(crate) file: File,
     /// The name that it has meanwhile; most file systems can do without.
-    pub(super) temporary: Option<String>,
+    pub(crate) temporary: Option<String>,
 }
 
 impl Store {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             path: options.dir.clone(),
             on_conflict: options.on_conflict,
@@ -82,12 +82,12 @@ impl Store {
 
     /// A store on a file system that knows no files without a name.
     #[cfg(test)]
-    pub(super) fn named(options: &Options) -> Self {
+    pub(crate) fn named(options: &Options) -> Self {
         Self { is_named: true, ..Self::new(options) }
     }
 
     /// Lets one more file in, if there are not as many as may be.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Permit> {
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Permit> {
         let enter = |active| (active < self.max_concurrent).then_some(active + 1);
         self.active.fetch_update(SeqCst, SeqCst, enter).ok()?;
         Some(Permit(Arc::clone(self)))
@@ -97,7 +97,7 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be made or opened.
-    pub(super) fn dir(&self) -> io::Result<Arc<OwnedFd>> {
+    pub(crate) fn dir(&self) -> io::Result<Arc<OwnedFd>> {
         let mut state = self.state();
         if let Some(dir) = &state.dir
             && rustix::fs::fstat(dir).is_ok_and(|stat| stat.st_nlink > 0)
@@ -113,7 +113,10 @@ impl Store {
     }
 
     /// Makes room for `n` bytes more; false if that would be too many.
-    pub(super) fn reserve(&self, n: u64) -> bool {
+    pub(crate) fn reserve(&self, n: u64) -> bool {
+        if self.max_total == u64::MAX {
+            return true;
+        }
         let mut state = self.state();
         let fits = |used: u64| used.checked_add(n).is_some_and(|sum| sum <= self.max_total);
         if !state.used.is_some_and(fits) {
@@ -129,7 +132,7 @@ impl Store {
     }
 
     /// Ends the reservation of `n` bytes; `is_stored` says whether they are there now.
-    pub(super) fn settle(&self, n: u64, is_stored: bool) {
+    pub(crate) fn settle(&self, n: u64, is_stored: bool) {
         let mut state = self.state();
         state.coming = state.coming.saturating_sub(n);
         if !is_stored {
@@ -141,7 +144,7 @@ impl Store {
     ///
     /// # Errors
     /// The disk or the directory takes no file.
-    pub(super) fn create(&self, dir: &OwnedFd) -> io::Result<Unnamed> {
+    pub(crate) fn create(&self, dir: &OwnedFd) -> io::Result<Unnamed> {
         let mode = Mode::from_raw_mode(0o666);
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         match rustix::fs::openat(dir, ".", flags, mode) {
@@ -159,7 +162,7 @@ impl Store {
     }
 
     /// A name that no other file of any daemon has now.
-    pub(super) fn temporary_name(&self) -> String {
+    pub(crate) fn temporary_name(&self) -> String {
         let n = self.next_temporary.fetch_add(1, SeqCst);
         let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         format!("{}{}-{time:x}-{n}{}", TEMPORARY.0, std::process::id(), TEMPORARY.1)
@@ -167,7 +170,7 @@ impl Store {
 
     /// Removes the files that a daemon left behind which was killed while they came. Those of one that
     /// runs are locked.
-    pub(super) fn clean(&self) {
+    pub(crate) fn clean(&self) {
         let Ok(entries) = fs::read_dir(&self.path) else { return };
         for entry in entries.flatten() {
             if is_temporary(&entry) && is_stale(&entry.path()) {
@@ -201,6 +204,6 @@ fn is_stale(path: &Path) -> bool {
 }
 
 /// Removes a name; that it is not there is as good.
-pub(super) fn remove(dir: &OwnedFd, name: &str) {
+pub(crate) fn remove(dir: &OwnedFd, name: &str) {
     let _ = rustix::fs::unlinkat(dir, name, AtFlags::empty());
 }

@@ -19,7 +19,7 @@ const OTHER_NAMES: u32 = 1000;
 
 /// See the module. Dropped before [`Transfer::publish`], it leaves nothing behind.
 #[derive(Debug)]
-pub(super) struct Transfer {
+pub(crate) struct Transfer {
     permit: Permit,
     dir: Arc<OwnedFd>,
     unnamed: Unnamed,
@@ -30,22 +30,22 @@ pub(super) struct Transfer {
 
 /// A file that is stored.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stored {
-    pub(super) size: u64,
-    pub(super) sum: String,
+pub(crate) struct Stored {
+    pub(crate) size: u64,
+    pub(crate) sum: String,
     /// The name that it has.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 /// Why a file cannot be stored, in a few words.
-pub(super) type Refusal = String;
+pub(crate) type Refusal = String;
 
 impl Transfer {
     /// Makes the file.
     ///
     /// # Errors
     /// The directory or the disk takes none, or `name` is there and that is not allowed.
-    pub(super) fn begin(permit: Permit, name: &str) -> Result<Self, Refusal> {
+    pub(crate) fn begin(permit: Permit, name: &str) -> Result<Self, Refusal> {
         let store = permit.store();
         let begin = || {
             let dir = store.dir()?;
@@ -65,7 +65,7 @@ impl Transfer {
     ///
     /// # Errors
     /// The disk or the service takes no more.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let n = bytes.len() as u64;
         if !self.permit.store().reserve(n) {
             return Err("there is no room for it: the files together have max_total bytes".to_owned());
@@ -76,12 +76,17 @@ impl Transfer {
         Ok(())
     }
 
+    /// The checksum of what was written.
+    pub(crate) fn sum(&self) -> String {
+        self.sum.clone().digits()
+    }
+
     /// Gives the whole file its name, when it is safe on the disk. What has a name is complete, whatever
     /// happens to the machine.
     ///
     /// # Errors
     /// The disk has failed, or the name is taken and that is not allowed.
-    pub(super) fn publish(mut self, name: &str) -> Result<Stored, Refusal> {
+    pub(crate) fn publish(mut self, name: &str) -> Result<Stored, Refusal> {
         self.unnamed.file.sync_all().map_err(|error| explain(&error))?;
         let name = self.give_name(name)?;
         self.is_stored = true;
