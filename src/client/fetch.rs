@@ -180,10 +180,9 @@ impl Sink {
         }
         let is_there = dir.join(&local).symlink_metadata().is_ok();
         if is_there && !args.force {
-            let place = dir.join(&local).display().to_string();
-            return Err(Error::Wrong(format!(
-                "{place} is there already; use --force, or -o with another name"
-            )));
+            let place = dir.strip_prefix(".").unwrap_or(&dir).join(&local);
+            let problem = "is there already; use --force, or -o with another name";
+            return Err(Error::Wrong(format!("{} {problem}", place.display())));
         }
         if !dir.is_dir() {
             let error = io::ErrorKind::NotFound.into();
