@@ -39,6 +39,9 @@ pub const LISTING_ENTRIES: usize = 100_000;
 
 /// What of a file comes together before the helper writes it.
 pub const UPLOAD_CHUNK: usize = 256 * 1024;
+/// How much of a file may wait in memory for the disk: then nobody, the sender of a large file included,
+/// waits long for the last of it.
+pub const UPLOAD_SYNC: u64 = 32 * 1024 * 1024;
 /// What an upload may say before its first line end; no more than that is shown if there is none.
 pub const UPLOAD_LINE: usize = 64 * 1024;
 

@@ -34,6 +34,10 @@ pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Servi
         return Err(Error("no service is left to run; see `switchboard services`".to_owned()));
     }
     prepare(&services)?;
+    if args.once && !services.iter().any(|service| service.options.is_once()) {
+        let message = "no service that stores files is to run; it goes with --only upload";
+        return Err(Error::at(&args.origin("once"), message));
+    }
     Ok((services, all_places))
 }
 

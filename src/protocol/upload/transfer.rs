@@ -13,6 +13,7 @@ use super::name::another;
 use super::options::OnConflict;
 use super::store::{Permit, Unnamed, remove};
 use crate::checksum::Checksum;
+use crate::limits;
 
 /// How many names are tried for a file before it is refused.
 const OTHER_NAMES: u32 = 1000;
@@ -25,6 +26,8 @@ pub(crate) struct Transfer {
     unnamed: Unnamed,
     sum: Checksum,
     size: u64,
+    /// Bytes that the disk may not have yet.
+    unsynced: u64,
     is_stored: bool,
 }
 
@@ -53,7 +56,8 @@ impl Transfer {
             Ok((dir, unnamed))
         };
         let (dir, unnamed) = begin().map_err(|error: io::Error| explain(&error))?;
-        let transfer = Self { permit, dir, unnamed, sum: Checksum::default(), size: 0, is_stored: false };
+        let transfer =
+            Self { permit, dir, unnamed, sum: Checksum::default(), size: 0, unsynced: 0, is_stored: false };
         let refuses = transfer.permit.store().on_conflict == OnConflict::Refuse;
         if refuses && rustix::fs::statat(&transfer.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(taken());
@@ -73,6 +77,11 @@ impl Transfer {
         self.size += n;
         self.unnamed.file.write_all(bytes).map_err(|error| explain(&error))?;
         self.sum.update(bytes);
+        self.unsynced += n;
+        if self.unsynced >= limits::UPLOAD_SYNC {
+            self.unsynced = 0;
+            self.unnamed.file.sync_data().map_err(|error| explain(&error))?;
+        }
         Ok(())
     }
 
