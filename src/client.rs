@@ -82,10 +82,9 @@ fn say(line: &str) -> Result<(), Error> {
 }
 
 /// Keeps an error until the rest is done; one that was kept before is shown now.
-fn note(earlier: Option<Error>, error: Error) -> Option<Error> {
-    if let Some(earlier) = earlier {
+fn note(kept: &mut Option<Error>, error: Error) {
+    if let Some(earlier) = kept.replace(error) {
         // Nobody is left to tell if this fails.
         let _ = writeln!(io::stderr(), "error: {earlier}");
     }
-    Some(error)
 }

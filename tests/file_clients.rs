@@ -39,7 +39,7 @@ fn server(says: &'static [u8], then: Then) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut buffer = [0; 65_536];
+        let mut buffer = [0; 16_384];
         if !matches!(then, Then::ReadNothing) {
             read_some(&mut stream);
         }
@@ -62,7 +62,7 @@ fn server(says: &'static [u8], then: Then) -> SocketAddr {
 /// Reads a short request to its end.
 fn read_some(stream: &mut TcpStream) {
     stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    let (mut buffer, mut got) = ([0; 65_536], 0);
+    let (mut buffer, mut got) = ([0; 16_384], 0);
     while got < "/put 5 short\nhello".len() {
         match stream.read(&mut buffer) {
             Ok(n @ 1..) => got += n,

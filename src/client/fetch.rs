@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         match fetched {
             Ok(()) => {}
             Err(error @ (Error::Usage(_) | Error::Network(_))) => return Err(error),
-            Err(error) => failed = super::note(failed, error),
+            Err(error) => super::note(&mut failed, error),
         }
     }
     failed.map_or(Ok(()), Err)
@@ -100,9 +100,9 @@ fn check(name: &str) -> Result<(), Error> {
 /// In the certain form: length and content, then the checksum.
 fn fetch(name: &str, mut sink: Sink, link: &mut Link) -> Result<(), Error> {
     link.send(format!("/get {name}\n").as_bytes())?;
-    let line = link.line()?;
-    let size = line.strip_prefix("ok ").and_then(|size| size.parse().ok());
-    let size: u64 = size.ok_or_else(|| link.refusal(&line))?;
+    let said = link.line()?;
+    let size = said.strip_prefix("ok ").and_then(|size| size.parse().ok());
+    let size: u64 = size.ok_or_else(|| link.refusal(&said))?;
     let bar = bar(name, Some(size));
     let (mut left, mut buffer) = (size, vec![0; PIECE]);
     while left > 0 {
@@ -118,12 +118,10 @@ fn fetch(name: &str, mut sink: Sink, link: &mut Link) -> Result<(), Error> {
     }
     bar.finish_and_clear();
     link.send(format!("/sum {name}\n").as_bytes())?;
-    let line = link.line()?;
-    let expected = line.strip_prefix(&format!("ok {size} "));
-    let expected = expected.ok_or_else(|| match line.starts_with("ok ") {
-        true => changed(name),
-        false => link.refusal(&line),
-    })?;
+    let said = link.line()?;
+    let expected = said.strip_prefix(&format!("ok {size} "));
+    let expected =
+        expected.ok_or_else(|| if said.starts_with("ok ") { changed(name) } else { link.refusal(&said) })?;
     if expected != sink.sum() {
         return Err(changed(name));
     }

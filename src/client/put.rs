@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         match sent {
             Ok(()) => {}
             Err(error @ (Error::Usage(_) | Error::Network(_))) => return Err(error),
-            Err(error) => failed = super::note(failed, error),
+            Err(error) => super::note(&mut failed, error),
         }
     }
     failed.map_or(Ok(()), Err)
@@ -133,8 +133,8 @@ impl Source {
         while left > 0 {
             // The server speaks before the end only if it refuses the file.
             if link.has_answer() {
-                let line = link.line()?;
-                return Err(link.refusal(&line));
+                let said = link.line()?;
+                return Err(link.refusal(&said));
             }
             let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
             let piece = buffer.get_mut(..wanted).unwrap_or_default();
@@ -176,8 +176,8 @@ impl Source {
 fn send(mut source: Source, link: &mut Link) -> Result<(), Error> {
     link.send(format!("/put {} {}\n", source.size, source.name).as_bytes())?;
     let sum = source.send_content(link)?;
-    let line = link.line()?;
-    let stored = Stored::parse(&line).ok_or_else(|| link.refusal(&line))?;
+    let said = link.line()?;
+    let stored = Stored::parse(&said).ok_or_else(|| link.refusal(&said))?;
     source.verify(&sum, &stored)
 }
 
@@ -195,12 +195,12 @@ fn send_as_lab(mut source: Source, link: &mut Link) -> Result<(), Error> {
         }
     }
     let text = String::from_utf8_lossy(&answer);
-    let line = text.lines().next().unwrap_or_default();
-    if let Some(stored) = Stored::parse(line) {
+    let said = text.lines().next().unwrap_or_default();
+    if let Some(stored) = Stored::parse(said) {
         return source.verify(&sum, &stored);
     }
-    if line.starts_with("error: ") {
-        return Err(link.refusal(line));
+    if said.starts_with("error: ") {
+        return Err(link.refusal(said));
     }
     let name = Escaped::new(source.name.as_bytes());
     super::say(&format!("{name}: {} bytes sent; whether they arrived, nobody said", source.size))?;

@@ -184,7 +184,7 @@ impl State {
             Line::Http => Some(super::line::refuse_http(cx)),
             Line::Command(Ok(put)) => {
                 self.has_put = true;
-                self.put(put, cx)
+                self.put(&put, cx)
             }
             Line::Command(Err(problem)) => Some(complain(problem, cx)),
             Line::Name(_) if self.has_put => Some(complain(
@@ -199,7 +199,7 @@ impl State {
     }
 
     /// A file of a length that is known: whoever announces too much is not listened to.
-    fn put(&mut self, put: Command<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
+    fn put(&mut self, put: &Command<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
         let max = self.options.max_file;
         if put.length > max.as_u64() {
             let name = Escaped::bounded(put.name, name::LONGEST);
@@ -230,7 +230,7 @@ impl State {
                 self.stage = Stage::Content(Incoming { about, buffer: Vec::new(), to });
             }
             Err(problem) => {
-                self.refuse(&Escaped::bounded(name, name::LONGEST).to_string(), problem, left, cx)
+                self.refuse(&Escaped::bounded(name, name::LONGEST).to_string(), problem, left, cx);
             }
         }
     }
@@ -250,8 +250,7 @@ impl State {
         }
         let at_end = cx.input.rest().is_empty().then_some(self.ending).flatten();
         match (about.left, at_end) {
-            (Some(0), _) => Some(self.write(true, cx)),
-            (None, Some(Why::PeerDone)) => Some(self.write(true, cx)),
+            (Some(0), _) | (None, Some(Why::PeerDone)) => Some(self.write(true, cx)),
             (Some(left), Some(Why::PeerDone)) => {
                 let (all, came) = (about.size + left, about.size);
                 let problem = format!("only {came} of {all} bytes came; nothing is saved");

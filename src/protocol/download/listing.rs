@@ -81,7 +81,7 @@ impl Listing {
     fn add(&mut self, entry: &DirEntry) {
         let name = entry.file_name().into_vec();
         let is_hidden = name.starts_with(b".") && !self.options.hidden;
-        if is_hidden || name.iter().any(|b| b.is_ascii_control()) {
+        if is_hidden || name.iter().any(u8::is_ascii_control) {
             return;
         }
         let Some(metadata) = self.metadata(entry) else { return };

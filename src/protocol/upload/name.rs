@@ -43,8 +43,8 @@ pub(crate) fn another(name: &str, n: u32) -> String {
     let (stem, extension) =
         if extension.len() + number.len() < LONGEST { (stem, extension) } else { (name, "") };
     let room = LONGEST - number.len() - extension.len();
-    let end = stem.floor_char_boundary(room);
-    format!("{}{number}{extension}", stem.get(..end).unwrap_or_default())
+    let stem = (0..=room).rev().find_map(|end| stem.get(..end.min(stem.len())));
+    format!("{}{number}{extension}", stem.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -226,7 +226,7 @@ fn what_is_neither_a_name_nor_a_command_is_refused() {
         (b"..\nx", "begins with a dot"),
         (b"\xff\nx", "error: \\xff: the name is not UTF-8"),
         (b"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"),
-        (&[b'x'; limits::UPLOAD_LINE + 1], "this one has no end"),
+        (&vec![b'x'; limits::UPLOAD_LINE + 1], "this one has no end"),
         (&[&[b'x'; 300][..], b"\ny"].concat(), "255 bytes"),
     ] {
         let said = bench.exchange(&[sent]);

@@ -105,9 +105,7 @@ impl Transfer {
 
     fn give_name(&mut self, name: &str) -> Result<String, Refusal> {
         match self.permit.store().on_conflict {
-            OnConflict::Replace => {
-                self.replace(name).map(|()| name.to_owned()).map_err(|error| failed(error))
-            }
+            OnConflict::Replace => self.replace(name).map(|()| name.to_owned()).map_err(failed),
             OnConflict::Refuse => match self.link(name) {
                 Err(Errno::EXIST) => Err(taken()),
                 other => other.map(|()| name.to_owned()).map_err(failed),
