@@ -12,7 +12,7 @@ use crate::engine::{self, Setup};
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{client, logging, ports_file};
+use crate::{check, client, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             print(&start::services(&Screen::of(&std::io::stdout())));
             Ok(())
         }
+        Some(Command::Check(args)) => Ok(check::command::run(args)?),
         Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }

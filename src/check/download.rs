@@ -17,61 +17,82 @@ pub(super) const CASES: &[Case] = &[
         "a name brings the whole content, then the end",
         "the content is cut to one send, or the connection stays open",
         |t| whole(Client::connect(t)?.send(b"hello.txt\n")?),
-    ),
+    )
+    .advised()
+    .remedy("strip the line end before open()"),
     Case::new(P, "name_alone", "a name without a line end is answered", "the server waits for a line", |t| {
         whole(Client::connect(t)?.send(b"hello.txt")?)
-    }),
+    })
+    .remedy("take what recv() has brought as the name, and strip a line end if there is one"),
     Case::new(P, "name_crlf", "a name may end in CR LF", "the CR becomes part of the name", |t| {
         whole(Client::connect(t)?.send(b"hello.txt\r\n")?)
-    }),
+    })
+    .advised()
+    .remedy("strip the line end before open()"),
     Case::new(P, "name_and_end", "a name may end with the input", "the answer is not sent after that", |t| {
         whole(Client::connect(t)?.send(b"hello.txt")?.half_close()?)
-    }),
-    Case::new(P, "long", "a megabyte comes whole", "one send is taken to send all", long),
-    Case::new(P, "slow_reader", "one who reads nothing keeps nobody waiting", "a blocking send", slow_reader),
+    })
+    .advised(),
+    Case::new(P, "long", "a megabyte comes whole", "one send is taken to send all", long)
+        .remedy("use sendall(), or send() again until everything is sent"),
+    Case::new(P, "slow_reader", "one who reads nothing keeps nobody waiting", "a blocking send", slow_reader)
+        .exact()
+        .several(),
     Case::new(
         P,
         "several",
         "/get says length and content, again and again",
         "the connection closes",
         several,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "pipelined",
         "requests may come before answers",
         "input behind the first is dropped",
         pipelined,
-    ),
+    )
+    .exact(),
     Case::new(P, "every_split", "it does not matter where segments end", "one recv is one command", |t| {
         common::every_split(t, b"/get hello.txt\n", b"ok 12\nHello there\n")
-    }),
-    Case::new(P, "sum", "/sum says length and SHA-256", "the content has been converted", sum),
-    Case::new(P, "list", "/list names what can be asked for", "special files are listed too", list),
-    Case::new(P, "errors", "an error is one clear line", "the connection just closes", errors),
-    Case::new(P, "outside", "nothing outside can be named", "open(name) without a look", outside),
+    })
+    .exact(),
+    Case::new(P, "sum", "/sum says length and SHA-256", "the content has been converted", sum).exact(),
+    Case::new(P, "list", "/list names what can be asked for", "special files are listed too", list).exact(),
+    Case::new(P, "errors", "an error is one clear line", "the connection just closes", errors).exact(),
+    Case::new(P, "outside", "nothing outside can be named", "open(name) without a look", outside).exact(),
     Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
         common::crowd(t, 3, 10, get)
-    }),
+    })
+    .exact()
+    .several(),
     Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
         common::crowd(t, 30, 3, get)
-    }),
+    })
+    .exact()
+    .several(),
     Case::new(P, "silent_client", "a silent client keeps nobody waiting", "a blocking recv", |t| {
         common::beside_a_silent_one(t, get)
-    }),
+    })
+    .exact()
+    .several(),
     Case::new(P, "reset", "clients that reset harm nobody", "a reset is not caught", |t| {
         common::after_resets(t, b"/get sub/long.bin\n", get)
-    }),
+    })
+    .exact(),
     Case::new(
         P,
         "http",
         "an HTTP request is refused as such",
         "GET is taken for a name",
         common::http_refused,
-    ),
+    )
+    .exact(),
     Case::new(P, "no_end", "a line without end is refused", "it is kept without bound", |t| {
         common::too_long(t, get)
-    }),
+    })
+    .exact(),
 ];
 
 fn get(client: &mut Client) -> Outcome {

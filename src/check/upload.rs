@@ -11,71 +11,106 @@ const P: &str = "upload";
 pub(super) const CASES: &[Case] = &[
     Case::new(
         P,
+        "ends",
+        "when the client has sent a name, a line end and content, and is done, the server closes",
+        "the server reads on, and does not see that recv() has returned nothing",
+        |t| send_all(&mut Client::connect(t)?),
+    )
+    .remedy("when recv() returns nothing, the file is whole: close it, then the connection"),
+    Case::new(
+        P,
+        "one_after_another",
+        "one file after another is taken",
+        "the server ends after the first",
+        |t| (0..3).try_for_each(|_| send_all(&mut Client::connect(t)?)),
+    )
+    .advised(),
+    Case::new(
+        P,
         "name_then_content",
         "a name, a line end and the content until the end are stored, and the answer says so",
         "the end of the input is not waited for, or nothing is answered",
         |t| stores(t, b"some\r\ntext, \xff and no line end"),
-    ),
-    Case::new(P, "crlf", "a name may end in CR LF", "the CR becomes part of the name", crlf),
-    Case::new(P, "empty", "a file may be empty", "no content counts as a failure", |t| stores(t, b"")),
-    Case::new(P, "pieces", "name and content may come in pieces", "only the first recv is taken", pieces),
+    )
+    .exact(),
+    Case::new(P, "crlf", "a name may end in CR LF", "the CR becomes part of the name", crlf).exact(),
+    Case::new(P, "empty", "a file may be empty", "no content counts as a failure", |t| stores(t, b""))
+        .exact(),
+    Case::new(P, "pieces", "name and content may come in pieces", "only the first recv is taken", pieces)
+        .exact(),
     Case::new(P, "large", "five megabytes are stored", "what is received is bounded by one recv", |t| {
         stores(t, &vec![b'x'; 5_000_000])
-    }),
+    })
+    .exact(),
     Case::new(
         P,
         "message",
         "what ends without a line end is a message, and that is explained",
         "the name is taken to end where a recv ends",
         message,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "several",
         "/put stores several files on a connection",
         "the length is not counted",
         several,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "every_split",
         "it does not matter where segments end",
         "one recv is one command",
         every_split,
-    ),
-    Case::new(P, "short", "a /put that ends early stores nothing", "what has come is taken for all", short),
+    )
+    .exact(),
+    Case::new(P, "short", "a /put that ends early stores nothing", "what has come is taken for all", short)
+        .exact(),
     Case::new(
         P,
         "hostile_names",
         "names that lead elsewhere are refused",
         "open(name) without a look",
         hostile,
-    ),
-    Case::new(P, "reset_first", "clients that reset harm nobody", "a reset is not caught", resets),
-    Case::new(P, "slow_sender", "a slow sender keeps nobody waiting", "one client at a time", slow_sender),
+    )
+    .exact(),
+    Case::new(P, "reset_first", "clients that reset harm nobody", "a reset is not caught", resets).exact(),
+    Case::new(P, "slow_sender", "a slow sender keeps nobody waiting", "one client at a time", slow_sender)
+        .exact()
+        .several(),
     Case::new(
         P,
         "same_name",
         "two files of one name at once lose neither",
         "one overwrites the other",
         same_name,
-    ),
+    )
+    .exact()
+    .several(),
     Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
         common::crowd(t, 3, 5, put)
-    }),
+    })
+    .exact()
+    .several(),
     Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
         common::crowd(t, 30, 2, put)
-    }),
+    })
+    .exact()
+    .several(),
     Case::new(
         P,
         "http",
         "an HTTP request is refused as such",
         "GET is taken for a name",
         common::http_refused,
-    ),
+    )
+    .exact(),
     Case::new(P, "no_end", "a line without end is refused", "it is kept without bound", |t| {
         common::too_long(t, put)
-    }),
+    })
+    .exact(),
 ];
 
 /// A name that no other case and no other run has.
@@ -83,6 +118,12 @@ fn fresh_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros();
     format!("check-{time:x}-{}.txt", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A file in the form of the labs, whatever is answered.
+fn send_all(client: &mut Client) -> Outcome {
+    let sent = format!("{}\ncontent\n", fresh_name());
+    client.send(sent.as_bytes())?.half_close()?.rest().map(drop)
 }
 
 fn answer(name: &str, content: &[u8]) -> String {
