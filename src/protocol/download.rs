@@ -169,7 +169,7 @@ impl LineProtocol for Download {
     /// As long as something of a file is taken between two looks, it may take as long as it takes.
     fn quiet(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.is_sending = !cx.out.is_empty();
-        if self.is_sending && !cx.out.has_progressed(limits::HTTP_PROGRESS) {
+        if self.is_sending && !cx.out.has_progressed(limits::PROGRESS) {
             return Flow::Abort(Why::TimedOut);
         }
         Flow::Continue

@@ -166,7 +166,7 @@ fn a_huge_list_is_read_in_slices_and_what_comes_behind_it_waits() {
 #[test]
 fn a_reader_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
     let mut bench = bench("progress_timeout = '5s'");
-    for takes in [0, limits::HTTP_PROGRESS] {
+    for takes in [0, limits::PROGRESS] {
         let mut peer = bench.connect();
         peer.reads = false;
         bench.send(&mut peer, b"/get long\n");

@@ -1,5 +1,7 @@
 //! Directories of uploads: not there for anybody, whatever leads to them.
 
+use std::os::unix::fs::symlink;
+
 use super::*;
 
 #[test]
