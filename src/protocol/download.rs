@@ -166,6 +166,10 @@ impl LineProtocol for Download {
         }
     }
 
+    fn patience(&self) -> Duration {
+        self.options.progress_timeout
+    }
+
     /// As long as something of a file is taken between two looks, it may take as long as it takes.
     fn quiet(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.is_sending = !cx.out.is_empty();

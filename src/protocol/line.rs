@@ -66,6 +66,11 @@ pub trait LineProtocol {
         Flow::Continue
     }
 
+    /// How long the peer may take next to nothing of what is owed to it in the end.
+    fn patience(&self) -> Duration {
+        limits::FINISH_PROGRESS
+    }
+
     /// What is still to be done when the connection has ended, if it could make everybody wait.
     fn left_over(&mut self) -> Option<Job> {
         None
@@ -274,6 +279,10 @@ impl<T: LineProtocol> Handler for Line<T> {
 
     fn closed(&mut self, cx: &mut Cx<'_>, why: Why) {
         self.0.protocol.closed(cx, why);
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.protocol.patience()
     }
 
     fn left_over(&mut self) -> Option<Job> {
