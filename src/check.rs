@@ -19,6 +19,7 @@ mod client;
 mod collect;
 pub mod command;
 mod common;
+mod download;
 mod echo;
 mod hello;
 mod http;
@@ -30,6 +31,7 @@ mod report;
 mod reqtime;
 mod rfc;
 mod udp;
+mod upload;
 
 pub use client::Client;
 
@@ -148,6 +150,8 @@ pub fn cases(protocol: &str) -> Vec<&'static Case> {
         modify_lines::CASES,
         collect::CASES,
         hello::CASES,
+        upload::CASES,
+        download::CASES,
         chat_any::CASES,
         chat::CASES,
         http::CASES,

@@ -126,7 +126,7 @@ pub struct ServeArgs {
     #[arg(hide_env = true, help_heading = "What")]
     pub set: Vec<OptionOf>,
 
-    /// The directory that http serves; the current one unless set
+    /// The directory that http and download serve; the current one unless set
     /// [e.g. --root ~/site]
     #[arg(long, env = "SWITCHBOARD_ROOT", value_name = "DIR", hide_env = true, help_heading = "Files")]
     pub root: Option<PathBuf>,
@@ -171,6 +171,16 @@ pub struct ServeArgs {
     #[arg(long, env = "SWITCHBOARD_ACCESS_LOG", value_name = "FILE|-", hide_env = true)]
     #[arg(help_heading = "Files")]
     pub access_log: Option<PathBuf>,
+
+    /// The directory that upload stores files in, made when the first one comes. It is
+    /// never served [default: uploads] [e.g. --uploads /srv/homework]
+    #[arg(long, env = "SWITCHBOARD_UPLOADS", value_name = "DIR", hide_env = true, help_heading = "Files")]
+    pub uploads: Option<PathBuf>,
+
+    /// Stop when upload has stored one file [e.g. --only upload --once]
+    #[arg(long, env = "SWITCHBOARD_ONCE", hide_env = true, help_heading = "Files")]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub once: bool,
 
     /// Read settings from a TOML file [e.g. --config switchboard.toml]
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE", hide_env = true, help_heading = "How")]

@@ -3,16 +3,20 @@
 //! A client is a blocking program with deadlines: it serves one person, so it needs no reactor. Each one
 //! speaks to any server of its kind, not only to this program's daemon.
 
-use std::io;
+use std::io::{self, Write};
 
 use clap::Subcommand;
 
 pub mod common;
 pub mod echo;
+pub mod fetch;
 pub mod get;
+mod link;
 pub mod listen;
 pub mod lookup;
 pub mod output;
+mod progress;
+pub mod put;
 pub mod send;
 pub mod stats;
 pub mod target;
@@ -37,6 +41,12 @@ pub enum Client {
     Listen(Box<listen::Args>),
     /// Ask what this machine, a name or an address is called
     Lookup(lookup::Args),
+    /// Send files to a server's upload service
+    #[command(after_help = put::EXAMPLES)]
+    Put(put::Args),
+    /// Fetch files from a server's download service
+    #[command(after_help = fetch::EXAMPLES)]
+    Fetch(fetch::Args),
 }
 
 /// Runs a client until it is done.
@@ -51,6 +61,8 @@ pub fn run(client: &Client) -> Result<(), Error> {
         Client::Listen(args) => listen::run(args),
         Client::Get(args) => get::run(args),
         Client::Lookup(args) => lookup::run(args),
+        Client::Put(args) => put::run(args),
+        Client::Fetch(args) => fetch::run(args),
     };
     match result {
         // Who read the output had enough of it: that is no failure, and nobody is left to tell.
@@ -92,5 +104,25 @@ impl Error {
             Self::Network(_) | Self::Wrong(_) | Self::File { .. } => 1,
             Self::ReaderGone => 0,
         }
+    }
+}
+
+/// Says something on standard output.
+///
+/// # Errors
+/// Nobody takes it.
+fn say(line: &str) -> Result<(), Error> {
+    let write = || {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+    };
+    write().map_err(|error| Error::File { what: "cannot write to standard output".to_owned(), error })
+}
+
+/// Keeps an error until the rest is done; one that was kept before is shown now.
+fn note(kept: &mut Option<Error>, error: Error) {
+    if let Some(earlier) = kept.replace(error) {
+        // Nobody is left to tell if this fails.
+        let _ = writeln!(io::stderr(), "error: {earlier}");
     }
 }

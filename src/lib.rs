@@ -26,7 +26,7 @@
 //!    everything to the [`engine`].
 //! 8. **The clients.** [`client`]: blocking programs with deadlines, one file each.
 //!
-//! [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
+//! What could make everybody wait, such as a disk, is a [`helper`]'s. [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
 //!
 //! # A byte's way
 //!
@@ -41,6 +41,7 @@
 
 pub mod bind;
 pub mod check;
+pub mod checksum;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -48,6 +49,7 @@ pub mod conn;
 pub mod engine;
 pub mod escape;
 pub mod framing;
+pub mod helper;
 pub mod input;
 pub mod journal;
 pub mod limits;

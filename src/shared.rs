@@ -28,6 +28,7 @@ pub struct Shared {
     /// Journals that got lines in this turn.
     journals: Mutex<Vec<Arc<Journal>>>,
     has_lines: AtomicBool,
+    stop: AtomicBool,
 }
 
 impl Shared {
@@ -48,6 +49,7 @@ impl Shared {
             web_address: OnceLock::new(),
             journals: Mutex::default(),
             has_lines: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
         }
     }
 
@@ -91,6 +93,16 @@ impl Shared {
                 journal.flush();
             }
         }
+    }
+
+    /// Has the daemon stop as if the operator had asked for it: a service has done what it was run for.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Shared::stop`] was called.
+    pub fn is_stop_due(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
     }
 
     fn journals(&self) -> MutexGuard<'_, Vec<Arc<Journal>>> {

@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
 
 use super::control::{Command, Control};
 use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
+use crate::helper::{Helper, Job};
 use crate::limits;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
@@ -22,6 +23,7 @@ use crate::time::Time;
 const LISTENER: u32 = u32::MAX;
 const DATAGRAMS: u32 = u32::MAX - 1;
 const CONTROL: u32 = u32::MAX - 2;
+const JOBS: u32 = u32::MAX - 3;
 
 /// See the module.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub struct MioNet {
     events: Events,
     started: Instant,
     control: Control,
+    helper: Helper,
 }
 
 impl MioNet {
@@ -38,7 +41,10 @@ impl MioNet {
         let poll = Poll::new()?;
         control.register(poll.registry(), token(Source::Control))?;
         let events = Events::with_capacity(limits::EVENTS_PER_POLL);
-        Ok(Self { poll, events, started: Instant::now(), control })
+        let waker = Waker::new(poll.registry(), token(Source::Jobs))?;
+        // A wake-up that fails is one that is due already.
+        let helper = Helper::new(move || drop(waker.wake()));
+        Ok(Self { poll, events, started: Instant::now(), control, helper })
     }
 
     /// Asks for the events of a listener or a datagram socket: readable only, for a datagram socket
@@ -130,6 +136,14 @@ impl Net for MioNet {
         sockets::send_back(socket.as_fd(), datagram, to)
     }
 
+    fn start_job(&mut self, id: ConnId, job: Job) {
+        self.helper.start(id, job);
+    }
+
+    fn job_done(&mut self) -> Option<ConnId> {
+        self.helper.done()
+    }
+
     fn command(&mut self) -> Option<Command> {
         self.control.command()
     }
@@ -142,6 +156,7 @@ fn token(source: Source) -> Token {
         Source::Listener(index) => (LISTENER, index),
         Source::Datagrams(index) => (DATAGRAMS, index),
         Source::Control => (CONTROL, 0),
+        Source::Jobs => (JOBS, 0),
     };
     Token((generation as usize) << 32 | key)
 }
@@ -153,13 +168,14 @@ fn source(token: Token) -> Source {
         LISTENER => Source::Listener(index),
         DATAGRAMS => Source::Datagrams(index),
         CONTROL => Source::Control,
+        JOBS => Source::Jobs,
         generation => Source::Conn(ConnId { key: u32::try_from(index).unwrap_or(u32::MAX), generation }),
     }
 }
 
 // The token holds a generation and a key side by side.
 const _: () = assert!(usize::BITS >= 64);
-const _: () = assert!(LAST_GENERATION < CONTROL);
+const _: () = assert!(LAST_GENERATION < JOBS);
 
 #[cfg(test)]
 mod tests {
@@ -168,7 +184,7 @@ mod tests {
     #[test]
     fn tokens_name_their_source() {
         let conn = Source::Conn(ConnId { key: u32::MAX - 1, generation: LAST_GENERATION });
-        for it in [conn, Source::Listener(3), Source::Datagrams(0), Source::Control] {
+        for it in [conn, Source::Listener(3), Source::Datagrams(0), Source::Control, Source::Jobs] {
             assert_eq!(source(token(it)), it);
         }
     }

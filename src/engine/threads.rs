@@ -141,6 +141,7 @@ impl MainThread {
             match control.command() {
                 Some(Command::Drain) => break,
                 Some(Command::Quit) => return Err(super::stopped_at_once()),
+                None if self.state.shared.is_stop_due() => break,
                 None => self.accept_all(),
             }
         }

@@ -75,6 +75,27 @@ macro_rules! protocols {
                 }
             }
 
+            /// See [`Protocol::private`].
+            pub fn private(&self) -> Option<&Path> {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::private(options),)*
+                }
+            }
+
+            /// See [`Protocol::keep_out`].
+            pub fn keep_out(&self, private: &[PathBuf]) {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::keep_out(options, private),)*
+                }
+            }
+
+            /// See [`Protocol::is_once`].
+            pub fn is_once(&self) -> bool {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::is_once(options),)*
+                }
+            }
+
             /// The state machine of a new connection.
             pub fn session(&self) -> Session {
                 match self {

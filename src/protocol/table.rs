@@ -4,6 +4,7 @@
 //! that runs when nobody configures anything. Everything else that must know all protocols (the
 //! sessions and their dispatch, the options, `switchboard services`, the defaults) is made from it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::line::Line;
@@ -36,6 +37,16 @@ protocols! {
         name: "hello", port: 15000, well_known: None, transport: Tcp,
         does: "Hello World -> Hello Yourself; a page for browsers", source: "lab C",
         try_it: "curl http://{address}/index.html",
+    }
+    Upload(super::upload::Upload): {
+        name: "upload", port: 40000, well_known: None, transport: Tcp,
+        does: "stores a file: its name, a line end, its content", source: "lab A, exercise 3",
+        try_it: "(echo notes.txt; date) | nc -N {host} {port}",
+    }
+    Download(Line<super::download::Download>): {
+        name: "download", port: 40001, well_known: None, transport: Tcp,
+        does: "sends the file whose name it gets", source: "lab B",
+        try_it: "echo /list | nc -N {host} {port}",
     }
     Echo(super::echo::Echo): {
         name: "echo", port: 10007, well_known: Some(7), transport: Both,

@@ -270,7 +270,15 @@ impl Worker {
             id: self.id,
         };
         call(&mut self.conn, &mut env);
+        // Nobody waits for this thread but its own peer: a job may take its time here.
+        for (_, job) in self.pool.take_jobs() {
+            job.run();
+            self.conn.job_done();
+        }
         self.state.shared.end_turn();
+        if self.state.shared.is_stop_due() {
+            let _ = self.state.waker.wake();
+        }
         if self.conn.member().is_some() || self.writer.is_some() {
             Writer::notify(&self.state.shared);
         }

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::super::super::control::Command;
 use super::super::super::net::{Datagram, Net, Ready, Source};
+use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::time::Time;
@@ -47,6 +48,9 @@ pub(super) struct World {
     pub(super) accepts: usize,
     pub(super) commands: VecDeque<Command>,
     pub(super) events: Vec<Ready>,
+    /// Jobs that nobody has done yet.
+    pub(super) jobs: VecDeque<(ConnId, Job)>,
+    done: VecDeque<ConnId>,
 }
 
 /// The network and the test's hand on it.
@@ -106,6 +110,16 @@ impl Sim {
         if blocked {
             self.edge(wire, false, true, false);
         }
+    }
+
+    /// Does the job that has waited longest; false if there is none.
+    pub(super) fn work(&self) -> bool {
+        let Some((id, job)) = self.world().jobs.pop_front() else { return false };
+        job.run();
+        let mut world = self.world();
+        world.done.push_back(id);
+        world.events.push(event(Source::Jobs, true, false, false));
+        true
     }
 
     pub(super) fn text(&self, wire: usize) -> String {
@@ -234,6 +248,14 @@ impl Net for Sim {
 
     fn send_back(&mut self, (): &(), _: &[u8], (): &()) -> Result<(), Errno> {
         Ok(())
+    }
+
+    fn start_job(&mut self, id: ConnId, job: Job) {
+        self.world().jobs.push_back((id, job));
+    }
+
+    fn job_done(&mut self) -> Option<ConnId> {
+        self.world().done.pop_front()
     }
 
     fn command(&mut self) -> Option<Command> {
