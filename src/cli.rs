@@ -182,6 +182,12 @@ pub struct ServeArgs {
     #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub once: bool,
 
+    /// Write everything that is said in the chat to a file, - for stdout
+    /// [e.g. --transcript chat.txt]
+    #[arg(long, env = "SWITCHBOARD_TRANSCRIPT", value_name = "FILE|-", hide_env = true)]
+    #[arg(help_heading = "Files")]
+    pub transcript: Option<PathBuf>,
+
     /// Read settings from a TOML file [e.g. --config switchboard.toml]
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE", hide_env = true, help_heading = "How")]
     pub config: Option<PathBuf>,

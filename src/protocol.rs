@@ -81,6 +81,8 @@ pub enum Flow {
     Continue,
     /// A call of [`Handler::resume`] as soon as the output has room, after others had their turn.
     Yield,
+    /// The same, but not before this moment: until then nothing is read, and what was not taken waits.
+    Pause(Time),
     /// A job that could make everybody wait, such as writing to a disk, is to be done where it does not.
     /// [`Handler::resume`] is called when it is done and the output has room; until then nothing but the
     /// deadline is, and nothing more is read.

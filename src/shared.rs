@@ -41,8 +41,8 @@ impl Shared {
     pub fn with_clock(clock: fn() -> SystemTime, zone: TimeZone, show: Show) -> Self {
         Self {
             clock,
+            rooms: Mutex::new(Rooms::new(clock, zone.clone())),
             zone,
-            rooms: Mutex::default(),
             room_changed: Condvar::new(),
             show,
             observer: Observer::default(),

@@ -1,4 +1,4 @@
-//! The flags that are options of services: those of files that are served, sent and stored.
+//! The flags that are options of services: those of files that are served, sent, stored and written.
 //!
 //! A flag is stronger than the file and weaker than `--set`, which names its service; the file's own
 //! `root` and `uploads` are weaker than what the file says of a service.
@@ -24,6 +24,7 @@ pub(super) fn add(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Res
         "http" => ([served(args)?, web(args)?].concat(), &file.root),
         "download" => (served(args)?, &file.root),
         "upload" => (stored(args)?, &file.uploads),
+        "chat" => (written(args)?, &None),
         _ => return Ok(()),
     };
     let setting = |(flag, key, value): Flag| {
@@ -65,6 +66,11 @@ fn web(args: &ServeArgs) -> Result<Vec<Flag>, Error> {
 fn stored(args: &ServeArgs) -> Result<Vec<Flag>, Error> {
     let dir = path(args, "uploads", args.uploads.as_ref())?;
     Ok(vec![("uploads", "dir", dir), ("once", "once", when(args.once, true))])
+}
+
+/// The flags of chat.
+fn written(args: &ServeArgs) -> Result<Vec<Flag>, Error> {
+    Ok(vec![("transcript", "transcript", path(args, "transcript", args.transcript.as_ref())?)])
 }
 
 fn when(on: bool, value: bool) -> Option<Value> {

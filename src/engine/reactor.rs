@@ -87,6 +87,8 @@ pub struct Reactor<N: Net> {
     ready: Vec<Ready>,
     /// Members of rooms were left for the next turn.
     rooms_pending: bool,
+    /// When the rooms have something to do by themselves.
+    rooms_due: Time,
     generation: u32,
     grace: Duration,
     /// When the sessions are told of a drain, and when it ends, whoever is left; never if there is none.
@@ -113,6 +115,7 @@ impl<N: Net> Reactor<N> {
             dead: Vec::new(),
             ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
             rooms_pending: false,
+            rooms_due: Time::NEVER,
             generation: 0,
             grace,
             tell_at: Time::NEVER,
@@ -241,10 +244,9 @@ impl<N: Net> Reactor<N> {
                 let id = ConnId { key, generation: slot.generation };
                 slot.close(id, &mut self.context, &self.services);
                 self.acceptor.connection_closed();
-                // Those who stay in the room have not heard of it, and nothing else may wake the loop.
-                self.rooms_pending |= self.context.shared.rooms().has_pending();
             }
         }
+        self.look_at_rooms();
         self.dead = dead;
     }
 
@@ -255,7 +257,7 @@ impl<N: Net> Reactor<N> {
             return Some(Duration::ZERO);
         }
         let now = self.context.now;
-        let stop = self.tell_at.min(self.drained_by);
+        let stop = self.tell_at.min(self.drained_by).min(self.rooms_due);
         self.timers.next_due(now).min(self.acceptor.paused_until()).min(stop).since(now)
     }
 

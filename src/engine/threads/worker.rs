@@ -73,10 +73,11 @@ impl Worker {
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
         self.call(Conn::open);
+        // What it says first is not to come after what the room has for it.
+        self.flush(0);
         if let Some(member) = self.conn.member() {
             self.writer = Writer::start(&self.state.shared, &self.stream, member);
         }
-        self.flush(0);
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
@@ -107,6 +108,9 @@ impl Worker {
         if wait.is_some_and(|wait| wait.is_zero()) {
             self.call(Conn::tick);
             return self.flush(0);
+        }
+        if self.conn.is_paused() && self.conn.life() == Life::Open {
+            return std::thread::sleep(wait.unwrap_or_default());
         }
         self.set_timeout(wait);
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -228,9 +232,12 @@ impl Worker {
         }
     }
 
-    fn close(&mut self, why: Why) {
+    fn close(&mut self, mut why: Why) {
         if let Some(writer) = &self.writer {
             writer.stop();
+            if writer.has_expelled() {
+                why = Why::TimedOut;
+            }
         }
         self.call(|conn, env| conn.closed(why, env));
         if let Some(writer) = self.writer.take() {
@@ -280,7 +287,7 @@ impl Worker {
             let _ = self.state.waker.wake();
         }
         if self.conn.member().is_some() || self.writer.is_some() {
-            Writer::notify(&self.state.shared);
+            self.state.tell_members();
         }
     }
 }
