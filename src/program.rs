@@ -12,7 +12,7 @@ use crate::engine::{self, Setup};
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{client, logging, ports_file};
+use crate::{client, directory, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(address) = start.web_address() {
         shared.set_web_address(address);
     }
+    shared.set_directory(directory::entries(&plan.services, &bound.listeners));
     let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
     let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control };
     engine::serve(plan.engine, setup).map_err(Failure::Engine)

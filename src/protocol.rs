@@ -17,6 +17,7 @@ use crate::time::Time;
 pub mod chargen;
 pub mod chat;
 pub mod collect;
+pub mod console;
 pub mod daytime;
 pub mod discard;
 pub mod echo;
@@ -28,6 +29,7 @@ pub mod reqtime;
 mod session;
 pub mod table;
 pub mod time;
+pub mod websocket;
 
 pub use table::{Kind, Options, Row, Session, TABLE, Transport};
 

@@ -31,6 +31,7 @@ mod mime;
 mod options;
 mod order;
 mod page;
+pub(in crate::protocol) mod plain;
 mod ranges;
 mod refusal;
 mod repeat;
