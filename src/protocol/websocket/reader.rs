@@ -62,8 +62,15 @@ impl Reader {
     }
 
     /// Whether nothing is kept.
-    pub fn is_idle(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Bytes that are kept for a payload.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.0.as_ref().map_or(0, |partial| partial.payload.capacity())
     }
 }
 
