@@ -63,8 +63,10 @@ fn drafts(args: &ServeArgs, file: &ConfigFile) -> Result<Vec<Draft>, Error> {
         named(&mut drafts, &given.service, &args.origin("set"))?.settings.push(setting);
     }
     for draft in &mut drafts {
-        if draft.row()?.name == "http" {
-            web::add(draft, args, file)?;
+        match draft.row()?.name {
+            "http" => web::add(draft, args, file)?,
+            "console" => web::add_hosts(draft, args),
+            _ => {}
         }
     }
     Ok(drafts)

@@ -1,4 +1,4 @@
-//! The flags that are options of every http service.
+//! The flags that are options of every http service, or of every console.
 //!
 //! A flag is stronger than the file and weaker than `--set`, which names its service; the file's own
 //! `root` is weaker than what the file says of a service.
@@ -17,15 +17,29 @@ use crate::cli::ServeArgs;
 /// # Errors
 /// A path is not UTF-8.
 pub(super) fn add(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Result<(), Error> {
-    let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
-    let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
-    let stronger = draft.settings.split_off(at);
-    draft.settings.extend(given(args)?);
-    draft.settings.extend(stronger);
+    insert(draft, given(args)?);
     if let Some(root) = &file.root {
         draft.settings.insert(0, root.clone());
     }
     Ok(())
+}
+
+/// Adds what the flags say to a console.
+pub(super) fn add_hosts(draft: &mut Draft, args: &ServeArgs) {
+    if !args.host.is_empty() {
+        let origin = args.origin("host");
+        let value = Value::from(args.host.clone());
+        insert(draft, vec![Setting { key: "host".to_owned(), value, typed: None, origin }]);
+    }
+}
+
+/// Puts settings behind those of the file and before those that `--set` makes.
+fn insert(draft: &mut Draft, settings: Vec<Setting>) {
+    let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
+    let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
+    let stronger = draft.settings.split_off(at);
+    draft.settings.extend(settings);
+    draft.settings.extend(stronger);
 }
 
 /// The flags that were given, as settings.

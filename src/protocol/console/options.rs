@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::duration;
 use crate::limits;
@@ -12,7 +12,8 @@ use crate::limits;
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Names under which browsers reach this machine, besides its own: see `--host`.
+    /// Names under which browsers reach this machine, besides its own: one or a list; see `--host`.
+    #[serde(deserialize_with = "one_or_many")]
     pub host: Vec<String>,
     /// The room that the chat page enters first.
     pub room: String,
@@ -77,6 +78,19 @@ impl Options {
         }
         Ok(())
     }
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a name, or a list of names")]
+    enum Names {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Names::deserialize(source)? {
+        Names::One(name) => vec![name],
+        Names::Many(names) => names,
+    })
 }
 
 /// Letters, digits, dots and the marks that names of machines have.
