@@ -14,6 +14,7 @@ mod chat;
 mod client;
 mod collect;
 mod common;
+mod console;
 mod echo;
 mod hello;
 mod http;
@@ -82,6 +83,7 @@ pub fn cases(protocol: &str) -> Vec<&'static Case> {
         hello::CASES,
         chat::CASES,
         http::CASES,
+        console::CASES,
     ];
     all.into_iter().flatten().filter(|case| case.protocol == protocol).collect()
 }

@@ -21,13 +21,13 @@ mod tests;
 mod utf8;
 
 pub use frame::{Code, Opcode, Violation};
-pub use reader::{Frame, Reader};
+pub use reader::{Frame, Reader, Wanted};
 
 /// What a protocol lets the conversation do.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Longest message in bytes, all its frames together.
-    pub max_message: usize,
+    /// What the peer may send, and how it is wanted.
+    pub wanted: Wanted,
     /// After so long a silence the peer is asked whether it is there.
     pub ping_every: Duration,
     /// How long it may take to answer, and to take any byte of what waits for it.
@@ -115,8 +115,7 @@ impl<T: FrameProtocol> State<T> {
             if !cx.input.rest().is_empty() && self.protocol.must_wait(cx) {
                 return Flow::Yield;
             }
-            let max = self.protocol.rules().max_message;
-            let flow = match self.reader.next(&mut cx.input, max) {
+            let flow = match self.reader.next(&mut cx.input, self.protocol.rules().wanted) {
                 Ok(None) => return Flow::Continue,
                 Ok(Some(frame)) => self.frame(frame, cx),
                 Err(violation) => self.fail(violation, cx),
@@ -157,8 +156,9 @@ impl<T: FrameProtocol> State<T> {
 
     /// Drops what the peer says before it has seen that the conversation is over.
     fn last_frames(&mut self, why: Why, cx: &mut Cx<'_>) -> Flow {
+        let wanted = self.protocol.rules().wanted;
         loop {
-            match self.reader.next(&mut cx.input, limits::WEBSOCKET_MESSAGE) {
+            match self.reader.next(&mut cx.input, wanted) {
                 Ok(None) => return Flow::Continue,
                 Ok(Some(Frame { opcode: Opcode::Close, .. })) | Err(_) => return Flow::Finish(why),
                 Ok(Some(_)) => {}

@@ -70,9 +70,6 @@ impl Worker {
     pub(super) fn run(mut self) {
         self.state.shared.observer.opened();
         self.call(Conn::open);
-        if let Some(member) = self.conn.member() {
-            self.writer = Writer::start(&self.state.shared, &self.stream, member);
-        }
         self.flush(0);
         let why = loop {
             match self.conn.life() {
@@ -206,6 +203,12 @@ impl Worker {
         }
         drop(turn);
         self.conn.settle(fresh, &mut self.pool);
+        // One that becomes a member does so when what it said before is sent: a handshake, for instance.
+        if self.writer.is_none()
+            && let Some(member) = self.conn.member()
+        {
+            self.writer = Writer::start(&self.state.shared, &self.stream, member);
+        }
     }
 
     fn close(&mut self, why: Why) {

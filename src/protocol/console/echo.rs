@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Options;
 use crate::protocol::Cx;
-use crate::protocol::websocket::{Frame, FrameProtocol, Next, Rules, WebSocket, frame};
+use crate::protocol::websocket::{Frame, FrameProtocol, Next, Rules, Wanted, WebSocket, frame};
 
 /// Has nothing to remember but how long a message may be.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl WebEcho {
 impl FrameProtocol for WebEcho {
     fn rules(&self) -> Rules {
         Rules {
-            max_message: self.options.max_message,
+            wanted: Wanted { max: self.options.max_message, whole: false },
             ping_every: self.options.ping_every,
             patience: self.options.ping_patience,
         }

@@ -33,32 +33,51 @@ struct Partial {
     message: Option<Message>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Message {
     is_text: bool,
     /// Bytes announced so far.
     length: u64,
     utf8: Utf8,
+    /// The payload of its frames so far, where messages are wanted whole.
+    joined: Vec<u8>,
+}
+
+/// What a client may send, and how it is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Longest message in bytes, all its frames together.
+    pub max: usize,
+    /// Messages, not frames: those of one message are joined.
+    pub whole: bool,
 }
 
 impl Reader {
-    /// The next frame, if it is complete. A message may have `max` bytes in all its frames.
+    /// The next frame, if it is complete.
     ///
     /// # Errors
     /// What the client did wrong. Nothing behind it makes sense any more.
-    pub fn next(&mut self, input: &mut Input<'_>, max: usize) -> Result<Option<Frame>, Violation> {
-        let has_begun = self.0.as_ref().is_some_and(|partial| partial.head.is_some());
-        if !has_begun {
-            let Some((head, length)) = Head::parse(input.rest())? else { return Ok(None) };
-            self.0.get_or_insert_default().begin(head, max)?;
-            input.take(length);
+    pub fn next(&mut self, input: &mut Input<'_>, wanted: Wanted) -> Result<Option<Frame>, Violation> {
+        loop {
+            let has_begun = self.0.as_ref().is_some_and(|partial| partial.head.is_some());
+            if !has_begun {
+                let Some((head, length)) = Head::parse(input.rest())? else { return Ok(None) };
+                self.0.get_or_insert_default().begin(head, wanted.max)?;
+                input.take(length);
+            }
+            let Some(partial) = &mut self.0 else { return Ok(None) };
+            let Some(mut frame) = partial.read(input)? else { return Ok(None) };
+            if wanted.whole && !partial.join(&mut frame) {
+                continue;
+            }
+            if frame.fin && !frame.opcode.is_control() {
+                partial.message = None;
+            }
+            if partial.message.is_none() {
+                self.0 = None;
+            }
+            return Ok(Some(frame));
         }
-        let Some(partial) = &mut self.0 else { return Ok(None) };
-        let frame = partial.read(input)?;
-        if partial.head.is_none() && partial.message.is_none() {
-            self.0 = None;
-        }
-        Ok(frame)
     }
 
     /// Whether nothing is kept.
@@ -80,7 +99,8 @@ impl Partial {
         let is_text = head.opcode == Opcode::Text;
         match (head.opcode, &mut self.message) {
             (Opcode::Text | Opcode::Binary, None) => {
-                self.message = Some(Message { is_text, length: head.length, utf8: Utf8::default() });
+                let (length, utf8) = (head.length, Utf8::default());
+                self.message = Some(Message { is_text, length, utf8, joined: Vec::new() });
             }
             (Opcode::Text | Opcode::Binary, Some(_)) => {
                 return Err(Violation::protocol("a message begins before the last one ends"));
@@ -93,7 +113,7 @@ impl Partial {
             }
             _ => {}
         }
-        if self.message.is_some_and(|message| message.length > max as u64) {
+        if self.message.as_ref().is_some_and(|message| message.length > max as u64) {
             return Err(Violation(Code::TOO_BIG, "the message is too long"));
         }
         self.head = Some(head);
@@ -117,9 +137,6 @@ impl Partial {
             if !is_good {
                 return Err(Violation(Code::NOT_UTF8, "a text is not UTF-8"));
             }
-            if ends {
-                self.message = None;
-            }
         }
         if !is_whole {
             return Ok(None);
@@ -127,5 +144,19 @@ impl Partial {
         self.head = None;
         let payload = std::mem::take(&mut self.payload);
         Ok(Some(Frame { fin: head.fin, opcode: head.opcode, payload }))
+    }
+
+    /// Joins a frame to the ones before it in its message; whether that is whole then.
+    fn join(&mut self, frame: &mut Frame) -> bool {
+        let Some(message) = self.message.as_mut().filter(|_| !frame.opcode.is_control()) else { return true };
+        if frame.fin && message.joined.is_empty() && frame.opcode != Opcode::Continuation {
+            return true;
+        }
+        message.joined.append(&mut frame.payload);
+        if frame.fin {
+            frame.payload = std::mem::take(&mut message.joined);
+            frame.opcode = if message.is_text { Opcode::Text } else { Opcode::Binary };
+        }
+        frame.fin
     }
 }

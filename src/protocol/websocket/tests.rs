@@ -27,15 +27,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 struct Echo {
     has_left: bool,
+    whole: bool,
 }
 
 impl FrameProtocol for Echo {
     fn rules(&self) -> Rules {
-        Rules { max_message: MAX, ping_every: PING, patience: PATIENCE }
+        Rules { wanted: Wanted { max: MAX, whole: self.whole }, ping_every: PING, patience: PATIENCE }
     }
 
     fn frame(&mut self, frame: Frame, cx: &mut Cx<'_>) -> Next {
         assert!(!self.has_left);
+        assert!(!self.whole || (frame.fin && frame.opcode != Opcode::Continuation));
         if frame.payload == b"bye" {
             return Next::Close(Code::NORMAL, "bye");
         }
@@ -61,8 +63,13 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
+        Self::wanting(false)
+    }
+
+    /// Whole messages, or frames.
+    fn wanting(whole: bool) -> Self {
         let mut server = Self {
-            handler: WebSocket::new(Echo::default()),
+            handler: WebSocket::new(Echo { whole, ..Echo::default() }),
             shared: Shared::new(Show::nowhere()),
             left: Vec::new(),
             out: Out::default(),
@@ -233,10 +240,10 @@ fn said() -> impl Strategy<Value = Said> {
 proptest! {
     #[test]
     fn whatever_tungstenite_says_comes_back_to_it_however_it_is_cut(
-        all in vec(said(), 1..5), mask: [u8; 4], cuts in vec(1..40_usize, 0..60),
+        all in vec(said(), 1..5), whole: bool, mask: [u8; 4], cuts in vec(1..40_usize, 0..60),
     ) {
         let bytes: Vec<u8> = all.iter().flat_map(|said| said.frames(mask)).collect();
-        let (mut server, mut rest) = (Server::new(), bytes.as_slice());
+        let (mut server, mut rest) = (Server::wanting(whole), bytes.as_slice());
         let mut sent = Vec::new();
         for cut in cuts {
             let (piece, after) = rest.split_at(cut.min(rest.len()));
