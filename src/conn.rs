@@ -90,6 +90,8 @@ bitflags! {
         const EOF_DUE = 1 << 3;
         /// The peer has sent everything.
         const PEER_DONE = 1 << 4;
+        /// The session is to have no turn and no input before the deadline.
+        const PAUSED = 1 << 5;
 
         /// What [`Conn::go_on`] has to do.
         const TURN = Self::YIELDED.bits() | Self::HELD.bits() | Self::DRAIN_DUE.bits() | Self::EOF_DUE.bits();
@@ -148,6 +150,10 @@ impl Conn {
         }
         self.deadline = Time::NEVER;
         match self.life {
+            Life::Open if self.is_paused() => {
+                self.state.remove(State::PAUSED);
+                self.call(|session, cx| session.resume(cx), &[], env);
+            }
             Life::Open => {
                 let held = self.state & State::HELD;
                 self.call(|session, cx| session.expired(cx), &[], env);
@@ -194,7 +200,8 @@ impl Conn {
 
     /// Whether [`Conn::go_on`] has something to do.
     pub fn has_turn(&self) -> bool {
-        self.state.intersects(State::TURN) && self.life == Life::Open && !self.out_is_full()
+        let waits = self.is_paused() || self.out_is_full();
+        self.state.intersects(State::TURN) && self.life == Life::Open && !waits
     }
 
     /// Whether nothing is in buffers and nothing is due: only input, time or the operator can change that.
@@ -207,11 +214,17 @@ impl Conn {
     /// when the session has not taken what was read, be it for lack of room or of a turn.
     #[inline]
     pub fn wants_input(&self) -> bool {
-        if self.life != Life::Open || self.state.intersects(State::PEER_DONE | State::HELD) {
+        let stops = State::PEER_DONE | State::HELD | State::PAUSED;
+        if self.life != Life::Open || self.state.intersects(stops) {
             return false;
         }
         let Some(buffers) = &self.buffers else { return true };
         !self.is_busy() && !buffers.out.is_full()
+    }
+
+    /// Whether the session has asked for peace until the deadline.
+    pub fn is_paused(&self) -> bool {
+        self.state.contains(State::PAUSED)
     }
 
     /// Whether the session has left input until its turn.
@@ -368,6 +381,10 @@ impl Conn {
         match flow {
             Flow::Continue | Flow::Become(_) => {}
             Flow::Yield => self.state |= State::YIELDED,
+            Flow::Pause(until) => {
+                self.state |= State::PAUSED;
+                self.deadline = until;
+            }
             Flow::Finish(why) => {
                 self.life = Life::Finishing(why);
                 self.deadline = env.now.after(limits::FINISH_PROGRESS);

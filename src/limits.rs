@@ -53,6 +53,24 @@ pub const ACCEPT_PER_TURN: usize = 256;
 pub const DATAGRAMS_PER_TURN: usize = 256;
 /// Members of chat rooms fed in a turn: a write costs about 4 us, so this is about 2 ms.
 pub const FEED_PER_TURN: usize = 512;
+/// What a chat room keeps of what was said, and the same in each form that its members hear.
+pub const ROOM_LOG: usize = 256 * 1024;
+/// What an entry weighs in a room's log beside its text: so that empty lines are bounded, too.
+pub const ROOM_ENTRY: usize = 64;
+/// Weight of what was said and has not been offered to every member, from which on speakers wait.
+pub const ROOM_AHEAD: usize = 32 * 1024;
+/// Chat rooms that members may open; those that services name do not count.
+pub const ROOMS: usize = 256;
+/// In a room of more members than this, those who come and go are gathered into one line.
+pub const GATHER_OVER: usize = 64;
+/// How long they are gathered.
+pub const GATHER: Duration = Duration::from_secs(1);
+/// How many of them that line names.
+pub const ROOM_NAMES_SHOWN: usize = 8;
+/// How long a member whose connection was lost may take to come back, and how many may be away like that.
+pub const ROOM_ABSENCE: Duration = Duration::from_secs(30);
+/// See [`ROOM_ABSENCE`].
+pub const ROOM_ABSENT: usize = 1024;
 /// Events taken from one poll.
 pub const EVENTS_PER_POLL: usize = 1024;
 
@@ -101,4 +119,5 @@ const _: () = assert!(HTTP_SMALL_FILE < HTTP_CACHE_BYTES / 4);
 const _: () = assert!(DATAGRAM <= READ_BUFFER);
 const _: () = assert!(MAX_LINE + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(HTTP_HEAD + READ_BUFFER <= PENDING_INPUT);
+const _: () = assert!(2 * ROOM_AHEAD <= ROOM_LOG / 2);
 const _: () = assert!(POOL_CAPACITY >= READ_BUFFER && POOL_CAPACITY <= OUT_HIGH_MARK);

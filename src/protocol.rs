@@ -75,6 +75,8 @@ pub enum Flow {
     Continue,
     /// A call of [`Handler::resume`] as soon as the output has room, after others had their turn.
     Yield,
+    /// The same, but not before this moment: until then nothing is read, and what was not taken waits.
+    Pause(Time),
     /// Send what is owed, then close.
     Finish(Why),
     /// Close now and drop what is owed.

@@ -42,8 +42,8 @@ impl Shared {
     pub fn with_clock(clock: fn() -> SystemTime, zone: TimeZone, show: Show) -> Self {
         Self {
             clock,
+            rooms: Mutex::new(Rooms::new(clock, zone.clone())),
             zone,
-            rooms: Mutex::default(),
             room_changed: Condvar::new(),
             show,
             observer: Observer::default(),
@@ -93,6 +93,14 @@ impl Shared {
             for journal in std::mem::take(&mut *self.journals()) {
                 journal.flush();
             }
+        }
+    }
+
+    /// Writes what the rooms' transcripts got: an engine calls this when something was said.
+    pub fn flush_transcripts(&self) {
+        let unwritten = self.rooms().take_unwritten();
+        for journal in unwritten {
+            journal.flush();
         }
     }
 

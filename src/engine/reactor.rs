@@ -86,6 +86,8 @@ pub struct Reactor<N: Net> {
     ready: Vec<Ready>,
     /// Members of rooms were left for the next turn.
     rooms_pending: bool,
+    /// When the rooms have something to do by themselves.
+    rooms_due: Time,
     generation: u32,
     grace: Duration,
     /// When the sessions are told of a drain, and when it ends, whoever is left; never if there is none.
@@ -112,6 +114,7 @@ impl<N: Net> Reactor<N> {
             dead: Vec::new(),
             ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
             rooms_pending: false,
+            rooms_due: Time::NEVER,
             generation: 0,
             grace,
             tell_at: Time::NEVER,
@@ -224,10 +227,9 @@ impl<N: Net> Reactor<N> {
                 let id = ConnId { key, generation: slot.generation };
                 slot.close(id, &mut self.context, &self.services);
                 self.acceptor.connection_closed();
-                // Those who stay in the room have not heard of it, and nothing else may wake the loop.
-                self.rooms_pending |= self.context.shared.rooms().has_pending();
             }
         }
+        self.look_at_rooms();
         self.dead = dead;
     }
 
@@ -238,7 +240,7 @@ impl<N: Net> Reactor<N> {
             return Some(Duration::ZERO);
         }
         let now = self.context.now;
-        let stop = self.tell_at.min(self.drained_by);
+        let stop = self.tell_at.min(self.drained_by).min(self.rooms_due);
         self.timers.next_due(now).min(self.acceptor.paused_until()).min(stop).since(now)
     }
 

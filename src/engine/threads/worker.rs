@@ -102,6 +102,9 @@ impl Worker {
             self.call(Conn::tick);
             return self.flush(0);
         }
+        if self.conn.is_paused() && self.conn.life() == Life::Open {
+            return std::thread::sleep(wait.unwrap_or_default());
+        }
         self.set_timeout(wait);
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = rustix::io::read(&*self.stream, &mut buffer);
