@@ -13,6 +13,7 @@ use super::{Cx, Flow, Handler, Protocol, Session, Why};
 use crate::escape::Escaped;
 use crate::limits;
 
+pub mod chat;
 pub mod echo;
 mod front;
 mod hosts;
@@ -189,7 +190,7 @@ impl State {
         ));
         let session = match path {
             "ws/echo" => Session::WebEcho(echo::WebEcho::session(&self.options)),
-            _ => Session::WebEcho(echo::WebEcho::session(&self.options)),
+            _ => Session::WebChat(chat::WebChat::session(&self.options)),
         };
         Flow::Become(Box::new(session))
     }

@@ -73,6 +73,8 @@ protocols! {
         try_it: "echo reqtime | nc -N {host} {port}",
     }
     => {
+        /// `/ws/chat` of `console`.
+        WebChat(super::websocket::WebSocket<super::console::chat::WebChat>),
         /// `/ws/echo` of `console`.
         WebEcho(super::websocket::WebSocket<super::console::echo::WebEcho>),
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::{Cx, Flow, Handler, Why};
 use crate::limits;
 use crate::room::MemberId;
+use crate::time::Time;
 
 pub mod frame;
 pub mod handshake;
@@ -63,6 +64,11 @@ pub trait FrameProtocol {
         false
     }
 
+    /// Until when the next frame must wait, if it must: the peer is too fast.
+    fn must_wait_until(&mut self, _cx: &mut Cx<'_>) -> Option<Time> {
+        None
+    }
+
     /// A frame for this peer alone is about to be queued: nothing half sent may stand before it.
     fn before_frame(&self, _cx: &mut Cx<'_>) {}
 
@@ -112,8 +118,13 @@ impl<T: FrameProtocol> State<T> {
             if let Phase::Closing(why) = self.phase {
                 return self.last_frames(why, cx);
             }
-            if !cx.input.rest().is_empty() && self.protocol.must_wait(cx) {
-                return Flow::Yield;
+            if !cx.input.rest().is_empty() {
+                if self.protocol.must_wait(cx) {
+                    return Flow::Yield;
+                }
+                if let Some(until) = self.protocol.must_wait_until(cx) {
+                    return Flow::Pause(until);
+                }
             }
             let flow = match self.reader.next(&mut cx.input, self.protocol.rules().wanted) {
                 Ok(None) => return Flow::Continue,
@@ -239,6 +250,10 @@ impl<T: FrameProtocol> Handler for WebSocket<T> {
     }
 
     fn resume(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if *cx.deadline == Time::NEVER {
+            // The deadline was that of a pause.
+            self.0.restart_silence(cx);
+        }
         self.0.frames(cx)
     }
 

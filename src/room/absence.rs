@@ -66,6 +66,19 @@ impl Rooms {
         member.extra().token.map(Token)
     }
 
+    /// Takes a line's number for a line that is no entry of the log, such as a command; false if it was
+    /// used before.
+    pub fn claim(&mut self, id: MemberId, client: u64) -> bool {
+        let Some(member) = self.members.get_mut(id.key()) else { return false };
+        if client == 0 {
+            return true;
+        }
+        let last = &mut member.extra().last_client;
+        let is_new = client > *last;
+        *last = client.max(*last);
+        is_new
+    }
+
     /// The connection of a member is gone; its name is kept for a while, and nobody is told that it left.
     /// Without a token it leaves. Nothing happens if the membership has gone over to another connection.
     pub fn suspend(&mut self, id: MemberId, conn: ConnId, now: Time) {
@@ -113,6 +126,8 @@ impl Rooms {
         let last_client = member.extra().last_client;
         self.absent.retain(|absent| *absent != (id, author));
         self.mark_pending(at);
+        // Nobody reads there any more, and if somebody does, it is not for them.
+        self.expelled.extend(former);
         Some(Resumed { id, from, missed, last_client, former })
     }
 

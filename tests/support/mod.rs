@@ -12,6 +12,7 @@ pub mod browser;
 pub mod daemon;
 pub mod proc;
 pub mod program;
+pub mod proxy;
 
 pub use browser::Browser;
 pub use daemon::{Daemon, Start};

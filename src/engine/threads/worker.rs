@@ -210,7 +210,7 @@ impl Worker {
         if self.writer.is_none()
             && let Some(member) = self.conn.member()
         {
-            self.writer = Writer::start(&self.state.shared, &self.stream, member);
+            self.writer = Writer::start(&self.state.shared, &self.stream, (member, self.id));
         }
     }
 
