@@ -122,6 +122,8 @@ function welcome(frame) {
     divider("gap", "The server was started anew; what was said before is not known to it");
   } else if (frame.missed > 0 && isSameRoom) {
     gap(frame.missed);
+  } else if (!frame.resumed && me.seq > 0 && isSameRoom && frame.seq > me.seq) {
+    divider("gap", "You were away; messages may be missing here");
   }
   if (isNewRun || !isSameRoom) me.seq = 0;
   Object.assign(me, { you: frame.you, token: frame.token || "", epoch: frame.epoch, max: frame.max });
@@ -157,6 +159,8 @@ function entry(frame) {
   if (frame.seq <= me.seq) return;
   me.seq = frame.seq;
   const own = frame.from === me.you;
+  // What one told somebody alone is shown with the answer, which names them.
+  if (own && frame.kind === "private") return;
   if (own && frame.id && pending.has(frame.id)) drop(pending.get(frame.id));
   if (frame.kind === "notice") {
     append(note(frame.text, frame.time));
@@ -190,7 +194,14 @@ function reply(frame) {
     return;
   }
   wanted = "";
-  if (frame.text) {
+  const told = line && /^\/msg\s+\S+\s+(.*)$/s.exec(line.text);
+  if (told && /^\* told (\S+)$/.test(frame.text)) {
+    const to = frame.text.slice(7);
+    const node = message({ kind: "private", from: me.you, name: `to ${to} alone`, text: told[1], time: Date.now() }, true);
+    node.style.setProperty("--h", hue(to));
+    node.querySelector(".who").textContent = `To ${to} alone`;
+    append(node);
+  } else if (frame.text) {
     const node = note(frame.text.split("\n").map(plain).join("\n"));
     node.classList.add("reply");
     append(node);
