@@ -155,6 +155,12 @@ pub struct ServeArgs {
     #[arg(help_heading = "Files")]
     pub access_log: Option<PathBuf>,
 
+    /// Write everything that is said in the chat to a file, - for stdout
+    /// [e.g. --transcript chat.txt]
+    #[arg(long, env = "SWITCHBOARD_TRANSCRIPT", value_name = "FILE|-", hide_env = true)]
+    #[arg(help_heading = "Files")]
+    pub transcript: Option<PathBuf>,
+
     /// Another name of this machine, to which console answers browsers; may be repeated
     /// [e.g. --host lab.example.org]
     #[arg(long, env = "SWITCHBOARD_HOST", value_name = "NAME", value_delimiter = ',', hide_env = true)]

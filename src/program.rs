@@ -9,6 +9,7 @@ use crate::cli::{Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
 use crate::engine::{self, Setup};
+use crate::protocol::chat;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
@@ -99,6 +100,9 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
         shared.set_web_address(address);
     }
     shared.set_directory(directory::entries(&plan.services, &bound.listeners));
+    for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
+        shared.rooms().write_transcript(journal);
+    }
     let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
     let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control };
     engine::serve(plan.engine, setup).map_err(Failure::Engine)

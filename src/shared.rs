@@ -96,14 +96,6 @@ impl Shared {
         }
     }
 
-    /// Writes what the rooms' transcripts got: an engine calls this when something was said.
-    pub fn flush_transcripts(&self) {
-        let unwritten = self.rooms().take_unwritten();
-        for journal in unwritten {
-            journal.flush();
-        }
-    }
-
     fn journals(&self) -> MutexGuard<'_, Vec<Arc<Journal>>> {
         self.journals.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -66,6 +66,7 @@ fn drafts(args: &ServeArgs, file: &ConfigFile) -> Result<Vec<Draft>, Error> {
         match draft.row()?.name {
             "http" => web::add(draft, args, file)?,
             "console" => web::add_hosts(draft, args),
+            "chat" => web::add_to_chat(draft, args)?,
             _ => {}
         }
     }

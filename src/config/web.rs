@@ -1,4 +1,4 @@
-//! The flags that are options of every http service, or of every console.
+//! The flags that are options of every http service, chat service or console.
 //!
 //! A flag is stronger than the file and weaker than `--set`, which names its service; the file's own
 //! `root` is weaker than what the file says of a service.
@@ -24,6 +24,18 @@ pub(super) fn add(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Res
     Ok(())
 }
 
+/// Adds what the flags say to a chat service.
+///
+/// # Errors
+/// A path is not UTF-8.
+pub(super) fn add_to_chat(draft: &mut Draft, args: &ServeArgs) -> Result<(), Error> {
+    let Some(path) = &args.transcript else { return Ok(()) };
+    let value = text(args, "transcript", path)?;
+    let origin = args.origin("transcript");
+    insert(draft, vec![Setting { key: "transcript".to_owned(), value, typed: None, origin }]);
+    Ok(())
+}
+
 /// Adds what the flags say to a console.
 pub(super) fn add_hosts(draft: &mut Draft, args: &ServeArgs) {
     if !args.host.is_empty() {
@@ -33,7 +45,7 @@ pub(super) fn add_hosts(draft: &mut Draft, args: &ServeArgs) {
     }
 }
 
-/// Puts settings behind those of the file and before those that `--set` makes.
+/// Puts the settings of flags where they are stronger than the file and weaker than `--set`.
 fn insert(draft: &mut Draft, settings: Vec<Setting>) {
     let is_argument = |setting: &Setting| matches!(setting.origin, Origin::Argument(_));
     let at = draft.settings.iter().position(is_argument).unwrap_or(draft.settings.len());
@@ -42,7 +54,7 @@ fn insert(draft: &mut Draft, settings: Vec<Setting>) {
     draft.settings.extend(stronger);
 }
 
-/// The flags that were given, as settings.
+/// The flags of http that were given, as settings.
 fn given(args: &ServeArgs) -> Result<Vec<Setting>, Error> {
     let path = |flag: &str, path: &Option<std::path::PathBuf>| {
         path.as_deref().map(|path| text(args, flag, path)).transpose()

@@ -16,7 +16,7 @@ pub mod command;
 pub mod flood;
 mod options;
 
-pub use options::{Look, Options};
+pub use options::{Look, Options, transcripts};
 
 use flood::Flood;
 

@@ -214,9 +214,12 @@ impl Worker {
         }
     }
 
-    fn close(&mut self, why: Why) {
+    fn close(&mut self, mut why: Why) {
         if let Some(writer) = &self.writer {
             writer.stop();
+            if writer.has_expelled() {
+                why = Why::TimedOut;
+            }
         }
         self.call(|conn, env| conn.closed(why, env));
         if let Some(writer) = self.writer.take() {
@@ -258,7 +261,7 @@ impl Worker {
         call(&mut self.conn, &mut env);
         self.state.shared.end_turn();
         if self.conn.member().is_some() || self.writer.is_some() {
-            Writer::notify(&self.state.shared);
+            self.state.tell_members();
         }
     }
 }

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::Shutdown;
+use rustix::net::{Shutdown, sockopt};
 
 use crate::protocol::ConnId;
 use crate::room::MemberId;
@@ -33,6 +33,8 @@ struct Inner {
     id: ConnId,
     /// The member has left; set before it leaves, so that whoever takes its number is never fed here.
     gone: AtomicBool,
+    /// It took nothing for so long that it was given up.
+    expelled: AtomicBool,
     /// Whose turn it is to write, so that no line lands inside another.
     turn: Mutex<()>,
 }
@@ -49,8 +51,13 @@ impl Writer {
             member,
             id,
             gone: AtomicBool::new(false),
+            expelled: AtomicBool::new(false),
             turn: Mutex::new(()),
         });
+        let quiet = shared.rooms().quiet_reader(member);
+        if !quiet.is_zero() {
+            let _ = sockopt::set_socket_timeout(&**stream, sockopt::Timeout::Send, Some(quiet));
+        }
         let (shared, own) = (Arc::clone(shared), Arc::clone(&inner));
         let thread = thread::Builder::new().stack_size(super::STACK).spawn(move || own.run(&shared));
         match thread {
@@ -91,11 +98,9 @@ impl Writer {
         self.thread.join().unwrap_or(0)
     }
 
-    /// Wakes the members' threads if anything was said.
-    pub(super) fn notify(shared: &Shared) {
-        if shared.rooms().take_pending() {
-            shared.room_changed.notify_all();
-        }
+    /// Whether the member was given up because it took nothing.
+    pub(super) fn has_expelled(&self) -> bool {
+        self.inner.expelled.load(Ordering::SeqCst)
     }
 }
 
@@ -105,7 +110,11 @@ impl Inner {
         let mut lines = Vec::new();
         while self.wait_for_lines(shared, &mut lines) {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.write(&lines).is_err() {
+            if let Err(error) = self.write(&lines) {
+                if error == Errno::AGAIN {
+                    self.expelled.store(true, Ordering::SeqCst);
+                    shared.rooms().count_expelled();
+                }
                 // The other thread is waiting for input: it will find the end.
                 let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
                 break;

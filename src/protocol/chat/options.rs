@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::flood::Rate;
 use crate::config::duration;
 use crate::journal::Journal;
+use crate::protocol::Options as AnyOptions;
 use crate::room::{Form, Profile, Style};
 
 /// A line of this length and the room's log still hold several of them.
@@ -26,8 +27,9 @@ pub struct Options {
     pub style: Look,
     /// Whether lines begin with the time of day.
     pub timestamps: bool,
-    /// How many of the last lines said a newcomer is shown; by default 10, and none if `raw`.
-    pub history: Option<usize>,
+    /// How many of the last lines said a newcomer is shown. None by default: the labs' clients take what
+    /// they receive for what is being said, and quit when the quit word comes.
+    pub history: usize,
     /// How long one may read nothing of what waits for it until its connection is given up; zero for ever.
     #[serde(with = "duration")]
     pub quiet_reader: Duration,
@@ -67,7 +69,7 @@ impl Default for Options {
             guest: "guest".to_owned(),
             style: Look::Lab,
             timestamps: false,
-            history: None,
+            history: 0,
             quiet_reader: Duration::from_secs(300),
             flood: 10,
             burst: 50,
@@ -101,14 +103,9 @@ impl Options {
         self.profile.get_or_init(|| Profile {
             form: Form::Line(Style { raw: self.is_raw(), timestamps: self.timestamps }),
             guest: self.guest.clone(),
-            history: self.history.unwrap_or(if self.is_raw() { 0 } else { 10 }),
+            history: self.history,
             quiet_reader: self.quiet_reader,
         })
-    }
-
-    /// The open transcript, if there is to be one.
-    pub fn journal(&self) -> Option<&Arc<Journal>> {
-        self.journal.get()
     }
 
     /// Makes sure that names can be given, and opens the transcript.
@@ -128,4 +125,18 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// The transcripts that services want, a file once however many name it: all rooms are in each.
+pub fn transcripts<'a>(services: impl Iterator<Item = &'a AnyOptions>) -> Vec<Arc<Journal>> {
+    let mut found: Vec<(&PathBuf, Arc<Journal>)> = Vec::new();
+    for options in services {
+        let AnyOptions::Chat(options) = options else { continue };
+        if let (Some(path), Some(journal)) = (&options.transcript, options.journal.get())
+            && !found.iter().any(|(known, _)| *known == path)
+        {
+            found.push((path, Arc::clone(journal)));
+        }
+    }
+    found.into_iter().map(|(_, journal)| journal).collect()
 }

@@ -19,6 +19,7 @@ use crate::time::Time;
 /// One connection, seen from between its ends.
 #[derive(Debug)]
 pub(super) struct Wire {
+    pub(super) peer: Peer,
     inbox: VecDeque<u8>,
     ended: bool,
     reset: bool,
@@ -69,6 +70,7 @@ impl Sim {
             window,
             blocked: false,
             id: None,
+            peer: Peer::V4([127, 0, 0, 1].into(), 40_000),
             outbox: Vec::new(),
             reads: 0,
             writes: 0,
@@ -78,6 +80,13 @@ impl Sim {
         });
         world.backlog.push_back(wire);
         world.events.push(event(Source::Listener(0), true, false, false));
+        wire
+    }
+
+    /// The same from another address.
+    pub(super) fn connect_from(&self, peer: Peer, window: usize) -> usize {
+        let wire = self.connect(window);
+        self.world().wires[wire].peer = peer;
         wire
     }
 
@@ -168,8 +177,9 @@ impl Net for Sim {
             return Err(error);
         }
         let wire = world.backlog.pop_front().ok_or(Errno::AGAIN)?;
+        let peer = world.wires[wire].peer.clone();
         drop(world);
-        Ok((Stream { sim: self.clone(), wire }, Peer::V4([127, 0, 0, 1].into(), 40_000)))
+        Ok((Stream { sim: self.clone(), wire }, peer))
     }
 
     fn watch(&mut self, stream: &Stream, id: ConnId) -> io::Result<()> {
