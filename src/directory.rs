@@ -105,12 +105,12 @@ impl Entry {
     /// without brackets: that one, unless the service does not listen there.
     pub fn host(&self, asked: &str) -> String {
         let Place::Port { ips, .. } = &self.place else { return String::new() };
-        let listens = match asked.parse::<IpAddr>() {
-            Ok(ip) => ips.iter().any(|own| *own == ip || (own.is_unspecified() && own.is_ipv4() == ip.is_ipv4())),
-            Err(_) => {
-                let is_local = asked == "localhost";
-                ips.iter().any(|ip| ip.is_unspecified() || ip.is_loopback() == is_local)
-            }
+        let is_same_family = |own: &IpAddr, ip: IpAddr| own.is_ipv4() == ip.is_ipv4();
+        let listens = if let Ok(ip) = asked.parse::<IpAddr>() {
+            ips.iter().any(|own| *own == ip || (own.is_unspecified() && is_same_family(own, ip)))
+        } else {
+            let is_local = asked == "localhost";
+            ips.iter().any(|ip| ip.is_unspecified() || ip.is_loopback() == is_local)
         };
         match ips.first() {
             Some(first) if !listens && !first.is_unspecified() => first.to_string(),

@@ -93,7 +93,12 @@ fn a_browser_and_telnet_in_one_room() {
     rename(&mut page, "ali");
     let mut ben = Line::join(chat, "ben");
     page.wait_for("document.querySelector('#names').textContent.includes('ben')", PATIENCE);
-    for text in ["hello there", "<img src=x onerror=\"document.title='bad'\">", "<script>alert(1)</script>&amp;", "\u{202e}evil\u{1b}[2J é 🦀"] {
+    for text in [
+        "hello there",
+        "<img src=x onerror=\"document.title='bad'\">",
+        "<script>alert(1)</script>&amp;",
+        "\u{202e}evil\u{1b}[2J é 🦀",
+    ] {
         ben.say(text);
         let shown = text.replace(['\u{202e}', '\u{1b}'], "");
         wait_for_text(&mut page, &shown);
@@ -257,7 +262,9 @@ fn the_pages_fit_their_windows() {
     page.wait_for("document.querySelector('li.reply')", PATIENCE);
     page.wait_for("document.querySelectorAll('#names li').length == 3", PATIENCE);
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    for (name, width, height, mobile) in [("wide", 1100, 760, false), ("phone", 390, 780, true), ("tiny", 320, 560, true)] {
+    for (name, width, height, mobile) in
+        [("wide", 1100, 760, false), ("phone", 390, 780, true), ("tiny", 320, 560, true)]
+    {
         for dark in [false, true] {
             page.emulate(width, height, mobile, dark);
             page.wait_for("!isNaN(scrollX)", PATIENCE);
@@ -272,7 +279,9 @@ fn the_pages_fit_their_windows() {
     page.screenshot(&pictures.join("chat-members.png"));
     let mut front = browser.page();
     front.goto(&format!("http://{}/", daemon.tcp("console")));
-    for (name, width, height, mobile) in [("wide", 1100, 1150, false), ("phone", 390, 780, true), ("tiny", 320, 560, true)] {
+    for (name, width, height, mobile) in
+        [("wide", 1100, 1150, false), ("phone", 390, 780, true), ("tiny", 320, 560, true)]
+    {
         for dark in [false, true] {
             front.emulate(width, height, mobile, dark);
             let overflow = front.eval("document.documentElement.scrollWidth - innerWidth");

@@ -49,7 +49,10 @@ fn the_front_page_names_what_runs_as_the_browser_reaches_it() {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(body.contains(&format!("nc localhost {echo}")), "{body}");
         assert!(body.contains("RFC 862"), "{body}");
-        assert!(body.contains(&format!("href=\"http://localhost:{}/\"", daemon.tcp("http").port())), "{body}");
+        assert!(
+            body.contains(&format!("href=\"http://localhost:{}/\"", daemon.tcp("http").port())),
+            "{body}"
+        );
         assert!(!body.contains("discard"), "{body}");
         let (_, body) = get(&daemon, "/", &format!("127.0.0.1:{port}"), "");
         assert!(body.contains(&format!("nc 127.0.0.1 {echo}")), "{body}");
@@ -62,7 +65,10 @@ fn pages_are_kept_from_doing_harm() {
     for path in ["/", "/chat", "/chat.js", "/chat.css", "/front.css", "/icon.svg", "/no-such-page"] {
         let (head, body) = get(&daemon, path, "localhost", "");
         let policy = field(&head, "Content-Security-Policy").unwrap_or_else(|| panic!("{path}: {head}"));
-        assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(
+            policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
         assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
         assert_eq!(field(&head, "X-Content-Type-Options"), Some("nosniff"));
         assert_eq!(field(&head, "Referrer-Policy"), Some("no-referrer"));
@@ -82,7 +88,8 @@ fn who_has_a_page_gets_it_once() {
         let etag = field(&head, "ETag").unwrap().to_owned();
         let (head, body) = get(&daemon, path, "localhost", &format!("If-None-Match: {etag}\r\n"));
         assert!(head.starts_with("HTTP/1.1 304 ") && body.is_empty(), "{head}");
-        let (head, body) = ask(&daemon, &format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        let (head, body) =
+            ask(&daemon, &format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         assert!(head.starts_with("HTTP/1.1 200 ") && body.is_empty(), "{head}");
         assert_eq!(field(&head, "ETag"), Some(etag.as_str()));
     }
@@ -207,7 +214,8 @@ fn a_stop_says_going_away() {
 #[test]
 fn the_silent_are_asked_and_those_who_do_not_answer_are_closed() {
     for engine in ENGINES {
-        let daemon = Start::engine(engine).set("console.ping_every=100ms").set("console.ping_patience=100ms").run();
+        let daemon =
+            Start::engine(engine).set("console.ping_every=100ms").set("console.ping_patience=100ms").run();
         let mut answering = websocket(&daemon, "/ws/echo");
         for _ in 0..3 {
             // tungstenite answers when it is called again.

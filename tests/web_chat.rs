@@ -28,9 +28,9 @@ impl Page {
         tungstenite::client(format!("ws://{at}/ws/chat"), stream).unwrap().0
     }
 
-    fn join(daemon: &Daemon, join: Value) -> Self {
+    fn join(daemon: &Daemon, join: &Value) -> Self {
         let mut page = Self { socket: Self::open(daemon), welcome: Value::Null };
-        page.send(json!({ "join": join }));
+        page.send(&json!({ "join": join }));
         page.welcome = page.next("welcome");
         page
     }
@@ -38,16 +38,19 @@ impl Page {
     /// Comes back with what the last welcome gave, after entry `seq`.
     fn resume(&self, daemon: &Daemon, seq: u64) -> Self {
         let of = |key: &str| self.welcome[key].clone();
-        Self::join(daemon, json!({"room": of("room"), "token": of("token"), "epoch": of("epoch"), "seq": seq,
-            "name": of("name")}))
+        Self::join(
+            daemon,
+            &json!({"room": of("room"), "token": of("token"), "epoch": of("epoch"), "seq": seq,
+            "name": of("name")}),
+        )
     }
 
-    fn send(&mut self, frame: Value) {
+    fn send(&mut self, frame: &Value) {
         self.socket.send(Message::text(frame.to_string())).unwrap();
     }
 
     fn say(&mut self, id: u64, text: &str) {
-        self.send(json!({"id": id, "text": text}));
+        self.send(&json!({"id": id, "text": text}));
     }
 
     /// The next frame of a kind; others are passed over.
@@ -129,7 +132,7 @@ fn browsers_and_nc_hear_each_other() {
         let daemon = Start::engine(engine).run();
         let mut nc = Line::join(&daemon);
         nc.say("/nick ben");
-        let mut page = Page::join(&daemon, json!({"name": "ali"}));
+        let mut page = Page::join(&daemon, &json!({"name": "ali"}));
         assert_eq!(page.welcome["name"], "ali", "{engine}");
         assert_eq!(nc.find("joined"), "* ali joined");
         page.say(1, "hi <b>\"ben\"</b> \u{1f980}");
@@ -141,7 +144,7 @@ fn browsers_and_nc_hear_each_other() {
         assert_eq!((&theirs["name"], &theirs["text"]), (&json!("ben"), &json!("hello [2Jali")));
         assert!(theirs["id"].is_null() && theirs["from"] != own["from"]);
         assert!(theirs["seq"].as_u64() > own["seq"].as_u64() && theirs["epoch"] == own["epoch"]);
-        page.send(json!({"who": true}));
+        page.send(&json!({"who": true}));
         let members = page.next("members");
         assert_eq!((&members["names"], &members["count"]), (&json!(["ali", "ben"]), &json!(2)));
     }
@@ -151,7 +154,7 @@ fn browsers_and_nc_hear_each_other() {
 fn commands_are_those_of_telnet_and_each_is_answered_once() {
     let daemon = Start::reactor().run();
     let mut nc = Line::join(&daemon);
-    let mut page = Page::join(&daemon, json!({"name": "ali"}));
+    let mut page = Page::join(&daemon, &json!({"name": "ali"}));
     let mut ask = |id: u64, text: &str| {
         page.say(id, text);
         let reply = page.next("reply");
@@ -180,7 +183,7 @@ fn a_lost_connection_goes_on_without_loss_or_doubling() {
     for engine in ENGINES {
         let daemon = Start::engine(engine).run();
         let mut nc = Line::join(&daemon);
-        let mut page = Page::join(&daemon, json!({"name": "ali"}));
+        let mut page = Page::join(&daemon, &json!({"name": "ali"}));
         page.say(1, "one");
         let seq = page.next("said")["seq"].as_u64().unwrap();
         assert_eq!(nc.find("one"), "ali: one");
@@ -213,7 +216,7 @@ fn a_connection_that_is_taken_over_hears_nothing_more() {
     for engine in ENGINES {
         let daemon = Start::engine(engine).run();
         let mut nc = Line::join(&daemon);
-        let mut old = Page::join(&daemon, json!({"name": "ali"}));
+        let mut old = Page::join(&daemon, &json!({"name": "ali"}));
         let seq = old.welcome["seq"].as_u64().unwrap();
         let mut new = old.resume(&daemon, seq);
         assert_eq!(new.welcome["resumed"], true, "{engine}");
@@ -240,10 +243,12 @@ fn a_connection_that_is_taken_over_hears_nothing_more() {
 #[test]
 fn a_token_of_nobody_brings_a_new_membership() {
     let daemon = Start::reactor().run();
-    let page = Page::join(&daemon, json!({"name": "ali"}));
+    let page = Page::join(&daemon, &json!({"name": "ali"}));
     let epoch = page.welcome["epoch"].clone();
-    for (token, epoch) in [(json!("00"), epoch.clone()), (json!("x"), epoch), (page.welcome["token"].clone(), json!("0"))] {
-        let other = Page::join(&daemon, json!({"token": token, "epoch": epoch, "seq": 1, "name": "ali"}));
+    for (token, epoch) in
+        [(json!("00"), epoch.clone()), (json!("x"), epoch), (page.welcome["token"].clone(), json!("0"))]
+    {
+        let other = Page::join(&daemon, &json!({"token": token, "epoch": epoch, "seq": 1, "name": "ali"}));
         assert_eq!(other.welcome["resumed"], false);
         assert_ne!(other.welcome["name"], "ali", "the name is taken");
     }
@@ -265,7 +270,7 @@ fn what_is_no_frame_of_the_chat_ends_it() {
         page.socket.send(frame.clone()).unwrap();
         assert_eq!(page.close_code(), code, "{frame:?}");
     }
-    let mut page = Page::join(&daemon, json!({}));
+    let mut page = Page::join(&daemon, &json!({}));
     page.say(1, &"x".repeat(4097));
     let refused = page.next("refused");
     assert!(refused["id"] == 1 && refused["text"].as_str().unwrap().contains("4096"), "{refused}");
@@ -273,7 +278,7 @@ fn what_is_no_frame_of_the_chat_ends_it() {
     page.say(3, "after");
     assert_eq!(page.next("said")["id"], 2);
     assert_eq!(page.next("said")["id"], 3);
-    page.send(json!({"join": {}}));
+    page.send(&json!({"join": {}}));
     assert_eq!(page.close_code(), 1008);
 }
 
@@ -281,7 +286,7 @@ fn what_is_no_frame_of_the_chat_ends_it() {
 fn sixty_pages_hear_everything_once_and_in_order() {
     for engine in ENGINES {
         let daemon = Start::engine(engine).run();
-        let mut pages: Vec<Page> = (0..60).map(|_| Page::join(&daemon, json!({}))).collect();
+        let mut pages: Vec<Page> = (0..60).map(|_| Page::join(&daemon, &json!({}))).collect();
         for n in 1..=20 {
             for page in pages.iter_mut().take(3) {
                 page.say(n, &format!("{n}"));

@@ -122,7 +122,7 @@ impl State {
         }
         let Some(path) = asked.path(cx) else { return Flow::Continue };
         match path.as_str() {
-            "ws/echo" | "ws/chat" => match self.handshake(asked) {
+            "ws/echo" | "ws/chat" => match handshake(asked) {
                 Ok(accept) => self.upgrade(&path, &accept, cx),
                 Err(problem) => {
                     asked.refuse(&problem, cx);
@@ -152,34 +152,6 @@ impl State {
             phrase: "Misdirected Request",
             text: text(),
             fields: pages::FIELDS.to_owned(),
-        })
-    }
-
-    /// What to say in `Sec-WebSocket-Accept`, or what is wrong.
-    fn handshake(&self, asked: &Asked<'_>) -> Result<String, Problem> {
-        let problem = |code, phrase, text: &str, fields: &str| Problem {
-            code,
-            phrase,
-            text: text.to_owned(),
-            fields: fields.to_owned() + pages::FIELDS,
-        };
-        if !asked.is_get() {
-            return Err(problem(405, "Method Not Allowed", "a handshake is a GET", "Allow: GET\r\n"));
-        }
-        let host = asked.all("host").first().copied().unwrap_or_default();
-        if !is_same_origin(&asked.all("origin"), host) {
-            return Err(problem(403, "Forbidden", "pages of other sites may not connect here", ""));
-        }
-        let mut fields = handshake::Asked::default();
-        asked.fields().for_each(|(name, value)| fields.add(name, value));
-        let upgrade = |text: &str| {
-            let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-            problem(426, "Upgrade Required", text, fields)
-        };
-        fields.accept(asked.minor()).map_err(|refused| match refused {
-            Refused::NotAsked => upgrade("this is a WebSocket: connect with ws://"),
-            Refused::Version => upgrade("the version of WebSocket spoken here is 13"),
-            Refused::Bad(text) => problem(400, "Bad Request", text, ""),
         })
     }
 
@@ -219,5 +191,30 @@ impl State {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// What to say in `Sec-WebSocket-Accept`, or what is wrong.
+fn handshake(asked: &Asked<'_>) -> Result<String, Problem> {
+    let problem = |code, phrase, text: &str, fields: &str| Problem {
+        code,
+        phrase,
+        text: text.to_owned(),
+        fields: fields.to_owned() + pages::FIELDS,
+    };
+    if !asked.is_get() {
+        return Err(problem(405, "Method Not Allowed", "a handshake is a GET", "Allow: GET\r\n"));
+    }
+    let host = asked.all("host").first().copied().unwrap_or_default();
+    if !is_same_origin(&asked.all("origin"), host) {
+        return Err(problem(403, "Forbidden", "pages of other sites may not connect here", ""));
+    }
+    let mut fields = handshake::Asked::default();
+    asked.fields().for_each(|(name, value)| fields.add(name, value));
+    let upgrade = |text: &str| {
+        let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+        problem(426, "Upgrade Required", text, fields)
+    };
+    fields.accept(asked.minor()).map_err(|refused| match refused {
+        Refused::NotAsked => upgrade("this is a WebSocket: connect with ws://"),
+        Refused::Version => upgrade("the version of WebSocket spoken here is 13"),
+        Refused::Bad(text) => problem(400, "Bad Request", text, ""),
+    })
+}

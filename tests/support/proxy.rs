@@ -29,7 +29,9 @@ impl Proxy {
             for near in listener.incoming().flatten() {
                 let mut state = shared.lock().unwrap();
                 // Whoever comes while it is down is turned away by the drop.
-                let Some(far) = state.target.and_then(|target| TcpStream::connect(target).ok()) else { continue };
+                let Some(far) = state.target.and_then(|target| TcpStream::connect(target).ok()) else {
+                    continue;
+                };
                 for (from, to) in [(&near, &far), (&far, &near)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     thread::spawn(move || pass(from, to));

@@ -76,7 +76,7 @@ impl Server {
             deadline: Time::NEVER,
             now: Time::START,
         };
-        server.call(|handler, cx| handler.open(cx));
+        server.call(Handler::open);
         server
     }
 
@@ -98,13 +98,13 @@ impl Server {
 
     fn input(&mut self, bytes: &[u8]) -> Flow {
         self.left.extend_from_slice(bytes);
-        self.call(|handler, cx| handler.input(cx))
+        self.call(Handler::input)
     }
 
     /// Lets time pass up to the deadline.
     fn expire(&mut self) -> Flow {
         self.now = std::mem::replace(&mut self.deadline, Time::NEVER);
-        self.call(|handler, cx| handler.expired(cx))
+        self.call(Handler::expired)
     }
 
     /// What was sent since the last call.
@@ -128,7 +128,8 @@ impl Server {
 
 /// A masked frame.
 fn theirs(opcode: OpCode, fin: bool, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
-    let header = FrameHeader { is_final: fin, rsv1: false, rsv2: false, rsv3: false, opcode, mask: Some(mask) };
+    let header =
+        FrameHeader { is_final: fin, rsv1: false, rsv2: false, rsv3: false, opcode, mask: Some(mask) };
     let mut bytes = Vec::new();
     Theirs::from_payload(header, payload.to_vec().into()).format(&mut bytes).unwrap();
     bytes
@@ -211,9 +212,10 @@ impl Said {
         let pings = self.pings.iter().take(self.parts.len()).flatten();
         let mut messages: Vec<Message> = pings.map(|ping| Message::Pong(ping.clone().into())).collect();
         let whole = self.parts.concat();
-        messages.push(match self.is_text {
-            true => Message::text(String::from_utf8(whole).unwrap()),
-            false => Message::binary(whole),
+        messages.push(if self.is_text {
+            Message::text(String::from_utf8(whole).unwrap())
+        } else {
+            Message::binary(whole)
         });
         messages
     }
@@ -387,7 +389,7 @@ fn a_close_frame_comes_back_with_its_code() {
 #[test]
 fn the_daemon_that_stops_says_so_and_waits_for_the_answer() {
     let mut server = Server::new();
-    assert!(matches!(server.call(|handler, cx| handler.drain(cx)), Flow::Continue));
+    assert!(matches!(server.call(Handler::drain), Flow::Continue));
     assert_eq!(close_code(server.sent()), Some(1001));
     assert_eq!(server.deadline, server.now.after(limits::WEBSOCKET_CLOSE));
     assert!(matches!(server.input(&text("not answered any more")), Flow::Continue));
