@@ -173,3 +173,30 @@ fn one_from_afar_who_is_too_fast_is_slowed_down_and_told() {
     assert_eq!(heard(&sim), 100, "late, and all of them");
     assert_eq!(sim.text(talker).matches("* too fast: ").count(), 1);
 }
+
+/// The turn that a line of one takes to ten thousand is bounded, and an echo is answered in it.
+#[test]
+fn ten_thousand_members_of_whom_a_hundred_never_read() {
+    const LINES: usize = 20;
+    let (mut reactor, sim) = reactor_with("chat", 20_000);
+    let talker = sim.connect(WIDE);
+    let wires: Vec<usize> = (0..10_000).map(|n| sim.connect(if n % 100 == 0 { 0 } else { WIDE })).collect();
+    reactor.wait(&sim, 3000);
+    let writes = |sim: &Sim| sim.world().wires.iter().map(|wire| wire.writes).sum::<usize>();
+    for n in 0..LINES {
+        sim.send(talker, format!("line {n}\n/rooms\n").as_bytes());
+        let before = writes(&sim);
+        reactor.context.net.poll(&mut reactor.ready, Some(Duration::ZERO)).unwrap();
+        reactor.turn().unwrap();
+        let written = writes(&sim) - before;
+        assert!(written <= limits::FEED_PER_TURN + 2, "{written} writes in one turn");
+        assert!(sim.text(talker).matches("* rooms: ").count() > 0, "somebody else's answer comes meanwhile");
+    }
+    reactor.settle_down();
+    let expected: Vec<String> = (0..LINES).map(|n| format!("guest1: line {n}")).collect();
+    for (n, wire) in wires.iter().enumerate() {
+        let heard = sim.text(*wire);
+        let said: Vec<&str> = heard.lines().filter(|line| line.contains(": ")).collect();
+        assert!(if n % 100 == 0 { heard.is_empty() } else { said == expected }, "{n}: {heard}");
+    }
+}
