@@ -13,7 +13,7 @@ use crate::protocol::chat;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{client, directory, logging, ports_file};
+use crate::{check, client, directory, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             print(&start::services(&Screen::of(&std::io::stdout())));
             Ok(())
         }
+        Some(Command::Check(args)) => Ok(check::command::run(args)?),
         Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }

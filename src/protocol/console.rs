@@ -181,7 +181,7 @@ impl State {
             return Flow::Finish(Why::TimedOut);
         }
         // A reply takes as long as it takes, if some of it is taken between two deadlines.
-        if self.is_slow && !cx.out.has_progressed(limits::HTTP_PROGRESS) {
+        if self.is_slow && !cx.out.has_progressed(limits::PROGRESS) {
             return Flow::Abort(Why::TimedOut);
         }
         cx.out.mark();
