@@ -4,10 +4,13 @@ use crate::room::{Kind, MAX_NAME, MemberId, Refused, Rooms, Saying};
 
 const HELP: &str = "\
 * what you type goes to everyone in the room
-* /nick NAME  take a name          /who         who is here
-* /me WAVES   do something         /msg NAME TEXT  to one alone
-* /join ROOM  go to another room   /rooms       which there are
-* /quit, or exit or quit alone     /help        this
+* /nick NAME        take another name
+* /who              who is here
+* /me WAVES         do something
+* /msg NAME TEXT    say it to one alone, in whatever room
+* /rooms            which rooms there are
+* /join ROOM        go to another one, or open it
+* /quit             leave (exit or quit alone do it too)
 ";
 /// Names and rooms that one reply lists.
 const LISTED: usize = 200;

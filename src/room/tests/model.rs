@@ -206,12 +206,12 @@ fn lined(heard: &[u8]) -> Vec<Result<String, usize>> {
 }
 
 fn framed(heard: &[u8]) -> Vec<Result<String, usize>> {
-    let item = |body: serde_json::Value| match body["missed"].as_u64() {
-        Some(missed) => Err(usize::try_from(missed).unwrap()),
-        None => {
-            let word = |key: &str| body[key].as_str().unwrap().to_owned();
-            Ok(format!("{} {} {}", word("kind"), word("name"), word("text")))
+    let item = |body: serde_json::Value| {
+        if let Some(missed) = body["missed"].as_u64() {
+            return Err(usize::try_from(missed).unwrap());
         }
+        let word = |key: &str| body[key].as_str().unwrap().to_owned();
+        Ok(format!("{} {} {}", word("kind"), word("name"), word("text")))
     };
     bodies(heard).into_iter().map(item).collect()
 }
