@@ -101,7 +101,7 @@ impl Line {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut line = Self { reader: BufReader::new(stream) };
         line.say("/help");
-        line.find("/help ");
+        line.find("/quit ");
         line
     }
 
