@@ -8,10 +8,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{Shutdown, sockopt};
+use rustix::net::Shutdown;
 
 use crate::protocol::ConnId;
-use crate::room::MemberId;
+use crate::room::{Fed, MemberId};
 use crate::shared::Shared;
 use crate::time::Time;
 
@@ -54,10 +54,6 @@ impl Writer {
             expelled: AtomicBool::new(false),
             turn: Mutex::new(()),
         });
-        let quiet = shared.rooms().quiet_reader(member);
-        if !quiet.is_zero() {
-            let _ = sockopt::set_socket_timeout(&**stream, sockopt::Timeout::Send, Some(quiet));
-        }
         let (shared, own) = (Arc::clone(shared), Arc::clone(&inner));
         let thread = thread::Builder::new().stack_size(super::STACK).spawn(move || own.run(&shared));
         match thread {
@@ -106,11 +102,12 @@ impl Writer {
 
 impl Inner {
     fn run(&self, shared: &Shared) -> u64 {
+        let quiet = shared.rooms().quiet_reader(self.member);
         let mut written = 0;
         let mut lines = Vec::new();
         while self.wait_for_lines(shared, &mut lines) {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = self.write(&lines) {
+            if let Err(error) = self.write(&lines, quiet) {
                 if error == Errno::AGAIN {
                     self.expelled.store(true, Ordering::SeqCst);
                     shared.rooms().count_expelled();
@@ -137,10 +134,13 @@ impl Inner {
                 return false;
             }
             // Nothing blocks here, so no time is looked at.
-            rooms.feed(self.member, Time::START, |bytes| {
-                lines.extend_from_slice(bytes);
-                bytes.len()
-            });
+            // All of it, so that nothing is left half taken: a private reply may come before the next.
+            while Fed::More
+                == rooms.feed(self.member, Time::START, |bytes| {
+                    lines.extend_from_slice(bytes);
+                    bytes.len()
+                })
+            {}
             if !lines.is_empty() {
                 return true;
             }
@@ -149,11 +149,18 @@ impl Inner {
         false
     }
 
-    fn write(&self, mut lines: &[u8]) -> Result<(), Errno> {
+    fn write(&self, mut lines: &[u8], quiet: Duration) -> Result<(), Errno> {
+        let mut progress = Instant::now();
         while !lines.is_empty() {
             match rustix::io::write(self.stream.as_fd(), lines) {
-                Ok(n) => lines = lines.get(n..).unwrap_or_default(),
-                // The socket's time-out, which is for deadlines: there is none here.
+                Ok(n) => {
+                    lines = lines.get(n..).unwrap_or_default();
+                    progress = Instant::now();
+                }
+                // The socket's time-out, which is there to look at deadlines.
+                Err(Errno::AGAIN) if !quiet.is_zero() && progress.elapsed() >= quiet => {
+                    return Err(Errno::AGAIN);
+                }
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(error),
             }
