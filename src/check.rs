@@ -19,6 +19,7 @@ mod client;
 mod collect;
 pub mod command;
 mod common;
+mod console;
 mod download;
 mod echo;
 mod hello;
@@ -155,6 +156,7 @@ pub fn cases(protocol: &str) -> Vec<&'static Case> {
         chat_any::CASES,
         chat::CASES,
         http::CASES,
+        console::CASES,
     ];
     let is_known = TABLE.iter().any(|row| row.name == protocol);
     let fits = |case: &&Case| is_known && [protocol, ANY].contains(&case.protocol);

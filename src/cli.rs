@@ -188,6 +188,12 @@ pub struct ServeArgs {
     #[arg(help_heading = "Files")]
     pub transcript: Option<PathBuf>,
 
+    /// Another name of this machine, to which console answers browsers; may be repeated
+    /// [e.g. --host lab.example.org]
+    #[arg(long, env = "SWITCHBOARD_HOST", value_name = "NAME", value_delimiter = ',', hide_env = true)]
+    #[arg(help_heading = "Where")]
+    pub host: Vec<String>,
+
     /// Read settings from a TOML file [e.g. --config switchboard.toml]
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE", hide_env = true, help_heading = "How")]
     pub config: Option<PathBuf>,

@@ -46,6 +46,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod conn;
+pub mod directory;
 pub mod engine;
 pub mod escape;
 pub mod framing;

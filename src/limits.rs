@@ -30,6 +30,10 @@ pub const HTTP_CACHE_FILES: usize = 32;
 /// How long what is kept of a file is trusted without looking at the disk: an edit shows on the next
 /// request that a person can make, and a file costs a `stat` a second however often it is asked for.
 pub const HTTP_CACHE_TRUST: Duration = Duration::from_secs(1);
+/// Longest message over WebSocket, whatever an operator sets.
+pub const WEBSOCKET_MESSAGE: usize = 16 * 1024 * 1024;
+/// How long the peer of a WebSocket may take to answer a close frame.
+pub const WEBSOCKET_CLOSE: Duration = Duration::from_secs(2);
 /// Entries of a directory looked at in a turn: each costs about 2 us.
 pub const LISTING_PER_TURN: usize = 512;
 /// Entries that a listing shows at the most; it says so when there are more.

@@ -13,7 +13,7 @@ use crate::protocol::chat;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{check, client, logging, ports_file};
+use crate::{check, client, directory, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +104,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(address) = start.web_address() {
         shared.set_web_address(address);
     }
+    shared.set_directory(directory::entries(&plan.services, &bound.listeners));
     for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
         shared.rooms().write_transcript(journal);
     }

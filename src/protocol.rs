@@ -23,6 +23,7 @@ mod bench;
 pub mod chargen;
 pub mod chat;
 pub mod collect;
+pub mod console;
 pub mod daytime;
 pub mod discard;
 pub mod download;
@@ -36,6 +37,7 @@ mod session;
 pub mod table;
 pub mod time;
 pub mod upload;
+pub mod websocket;
 
 pub use table::{Kind, Options, Row, Session, TABLE, Transport};
 

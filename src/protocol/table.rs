@@ -18,6 +18,11 @@ protocols! {
         does: "files of a directory, with listings", source: "RFC 9110, 9112; lab A",
         try_it: "curl http://{address}/",
     }
+    Console(super::console::Console): {
+        name: "console", port: 8000, well_known: None, transport: Tcp,
+        does: "web page: every service, and the chat", source: "RFC 9110, 6455; lab A",
+        try_it: "curl http://{address}/",
+    }
     Modify(Line<super::modify::Modify>): {
         name: "modify", port: 8888, well_known: None, transport: Tcp,
         does: "answers each message, modified", source: "labs B, D",
@@ -77,6 +82,12 @@ protocols! {
         name: "reqtime", port: 10123, well_known: None, transport: Both,
         does: "\"reqtime\" -> the local time", source: "lab E, exercise 9-1",
         try_it: "echo reqtime | nc -N {host} {port}",
+    }
+    => {
+        /// `/ws/chat` of `console`.
+        WebChat(super::websocket::WebSocket<super::console::chat::WebChat>),
+        /// `/ws/echo` of `console`.
+        WebEcho(super::websocket::WebSocket<super::console::echo::WebEcho>),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod own;
 pub mod proc;
 pub mod program;
+pub mod proxy;
 
 pub use browser::Browser;
 pub use daemon::{Daemon, Start};

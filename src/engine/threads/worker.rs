@@ -73,11 +73,7 @@ impl Worker {
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
         self.call(Conn::open);
-        // What it says first is not to come after what the room has for it.
         self.flush(0);
-        if let Some(member) = self.conn.member() {
-            self.writer = Writer::start(&self.state.shared, &self.stream, member);
-        }
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
@@ -182,6 +178,12 @@ impl Worker {
         }
         drop(turn);
         self.writer = writer;
+        // One that becomes a member does so when what it said before is sent: a handshake, for instance.
+        if self.writer.is_none()
+            && let Some(member) = self.conn.member()
+        {
+            self.writer = Writer::start(&self.state.shared, &self.stream, (member, self.id));
+        }
     }
 
     fn write_all(&mut self, fresh: usize) {
