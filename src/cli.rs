@@ -120,6 +120,11 @@ pub struct ServeArgs {
     #[arg(help_heading = "What")]
     pub without: Vec<String>,
 
+    /// Run these services as well, which do not run unless asked [e.g. --with udp-chat]
+    #[arg(long, env = "SWITCHBOARD_WITH", value_name = "NAME,..", value_delimiter = ',', hide_env = true)]
+    #[arg(help_heading = "What")]
+    pub with: Vec<String>,
+
     /// Change an option of a service; `protocol` makes a new one [e.g. --set modify.mode=upper]
     // Values may hold commas, so several of them in the environment stand on lines of their own.
     #[arg(long, env = "SWITCHBOARD_SET", value_name = "SERVICE.KEY=VALUE", value_delimiter = '\n')]

@@ -53,6 +53,7 @@ pub mod framing;
 pub mod helper;
 pub mod input;
 pub mod journal;
+pub mod lan;
 pub mod limits;
 pub mod logging;
 pub mod observer;

@@ -122,6 +122,12 @@ pub const UDP_MIN_SOURCE_PORT: u16 = 1024;
 /// Largest payload of a datagram over IPv4.
 pub const DATAGRAM: usize = 65_507;
 
+/// Longest text taken from a datagram of a network's chat.
+pub const LAN_TEXT: usize = 4096;
+/// Datagrams a second that a chat service takes from its network, and sends there: far beyond what people
+/// type, and little for a network on which everybody receives each of them.
+pub const LAN_PER_SECOND: u32 = 100;
+
 /// Lines of a journal are written at the end of a turn, or as soon as there are so many bytes of them.
 pub const JOURNAL: usize = 1024 * 1024;
 /// Longest line of the log; a pipe takes one of this length whole or not at all.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::helper::Job;
 use crate::input::Input;
+use crate::lan::Place;
 use crate::limits;
 use crate::out::Out;
 use crate::peer::Peer;
@@ -36,6 +37,7 @@ pub mod reqtime;
 mod session;
 pub mod table;
 pub mod time;
+pub mod udp_chat;
 pub mod upload;
 pub mod websocket;
 
@@ -218,6 +220,12 @@ pub trait Protocol: Handler + Sized {
     /// Whether the daemon is to stop when this service has done its work once.
     fn is_once(_options: &Self::Options) -> bool {
         false
+    }
+
+    /// Which network a service of [`Transport::Lan`] speaks to; its port and its addresses are the
+    /// service's.
+    fn network(_options: &Self::Options) -> Place {
+        Place::default()
     }
 
     /// The state machine of a new connection.

@@ -45,11 +45,10 @@ impl Screen {
 pub fn services(screen: &Screen) -> String {
     let rows = |with_source: bool| {
         let cells = |row: &Row| {
-            let transport = if row.transport.has_udp() { "tcp+udp" } else { "tcp" };
             let mut cells = vec![
                 Cell::new(Style::Name, row.name),
                 Cell::new(Style::Plain, format!("{:>5}", row.port)),
-                Cell::new(Style::Dim, transport),
+                Cell::new(Style::Dim, row.transport.name()),
                 Cell::new(Style::Plain, row.does),
             ];
             cells.extend(with_source.then(|| Cell::new(Style::Dim, row.source)));
@@ -123,6 +122,8 @@ impl Start<'_> {
 
     fn ips(&self) -> impl Iterator<Item = IpAddr> {
         self.bound.listeners.iter().filter_map(|listener| match listener.address {
+            // Nobody's own address.
+            Address::Udp(at) if listener.outlet.is_some() && !at.ip().is_unspecified() => None,
             Address::Tcp(at) | Address::Udp(at) => Some(at.ip()),
             Address::Unix(_) => None,
         })

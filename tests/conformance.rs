@@ -62,7 +62,7 @@ macro_rules! conformance {
         #[test]
         fn no_protocol_is_left_out() {
             let tested = [$(stringify!($protocol)),*];
-            for row in switchboard::protocol::TABLE {
+            for row in switchboard::protocol::TABLE.iter().filter(|row| row.transport.has_tcp()) {
                 assert!(tested.contains(&row.name), "{} is not tested", row.name);
             }
         }

@@ -76,7 +76,9 @@ pub struct Reactor<N: Net> {
     buffer: Box<[u8]>,
     services: Vec<Service>,
     acceptor: Acceptor<N::Listener>,
-    datagrams: Vec<Datagrams<N::Socket>>,
+    datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
+    /// When what was too much for the last second may be sent out to a network.
+    speaking_due: Time,
     guard: Guard,
     slots: Slab<Slot<N::Stream>>,
     timers: Timers,
@@ -108,6 +110,7 @@ impl<N: Net> Reactor<N> {
             services,
             acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
+            speaking_due: Time::NEVER,
             guard,
             slots: Slab::new(),
             timers: Timers::default(),
@@ -257,7 +260,7 @@ impl<N: Net> Reactor<N> {
             return Some(Duration::ZERO);
         }
         let now = self.context.now;
-        let stop = self.tell_at.min(self.drained_by).min(self.rooms_due);
+        let stop = self.tell_at.min(self.drained_by).min(self.rooms_due).min(self.speaking_due);
         self.timers.next_due(now).min(self.acceptor.paused_until()).min(stop).since(now)
     }
 

@@ -28,6 +28,7 @@ use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
 use crate::time::Time;
 
+mod bridge;
 mod worker;
 mod writer;
 
@@ -127,6 +128,10 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let mut sockets = Vec::new();
     for listener in listeners {
         if let Address::Udp(address) = listener.address {
+            if listener.outlet.is_some() {
+                bridge::start(&state, listener)?;
+                continue;
+            }
             sockets::want_destination(&listener.socket, address)?;
             answer_datagrams(Arc::clone(&state), listener, Guard::new(udp_ports.clone()))?;
         } else {

@@ -6,13 +6,14 @@ macro_rules! protocols {
     ($($variant:ident($handler:ty): {
         name: $name:literal, port: $port:literal, well_known: $well_known:expr, transport: $transport:ident,
         does: $does:literal, source: $source:literal, try_it: $try_it:literal,
+         $(off: $off:literal,)?
     })*
     => { $($(#[$about:meta])* $later:ident($later_handler:ty),)* }) => {
         /// All protocols, in the order in which they are listed.
         pub static TABLE: &[Row] = &[$(Row {
             kind: Kind::$variant, name: $name, port: $port, well_known: $well_known,
             transport: Transport::$transport,
-            does: $does, source: $source, try_it: $try_it,
+            does: $does, source: $source, try_it: $try_it, off: false $(|| $off)?,
         }),*];
 
         /// Names a protocol.
@@ -98,6 +99,13 @@ macro_rules! protocols {
             pub fn is_once(&self) -> bool {
                 match self {
                     $(Self::$variant(options) => <$handler as Protocol>::is_once(options),)*
+                }
+            }
+
+            /// The network that it speaks to, if it does: see [`Protocol::network`].
+            pub fn network(&self) -> Place {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::network(options),)*
                 }
             }
 

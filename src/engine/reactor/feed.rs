@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::net::Net;
+use super::super::outlet::Speaker;
 use super::Reactor;
 use crate::limits;
 use crate::protocol::{ConnId, Why};
@@ -18,6 +19,7 @@ impl<N: Net> Reactor<N> {
         }
         let shared = Arc::clone(&self.context.shared);
         let mut rooms = shared.rooms();
+        self.speak_again(&mut rooms);
         let left = self.feed_members(&mut rooms);
         self.rooms_due = rooms.due();
         let transcripts = rooms.take_unwritten();
@@ -29,6 +31,10 @@ impl<N: Net> Reactor<N> {
     fn feed_members(&mut self, rooms: &mut Rooms) -> bool {
         for _ in 0..limits::FEED_PER_TURN {
             let Some((_, id)) = rooms.next_pending() else { return false };
+            if let Some(index) = Speaker::index(id) {
+                self.speak(index, rooms);
+                continue;
+            }
             let slot = self.slots.get_mut(id.key as usize);
             if let Some(slot) = slot.filter(|slot| slot.generation == id.generation) {
                 slot.feed(id, &mut self.context, rooms);
