@@ -57,6 +57,9 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// List the services: name, default port, what it does, where it is specified
     Services,
+    /// Put a load on a server, and verify every byte that comes back
+    #[command(after_help = crate::load::args::EXAMPLES)]
+    Stress(Box<crate::load::Args>),
     /// The clients.
     #[command(flatten)]
     Client(Client),

@@ -25,6 +25,7 @@
 //!    [services](service) and the sockets they listen on ([`bind`]), shows the table ([`start`]), and hands
 //!    everything to the [`engine`].
 //! 8. **The clients.** [`client`]: blocking programs with deadlines, one file each.
+//! 9. **The load.** [`load`]: thousands of connections to a server, from the other side of the same poll.
 //!
 //! [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
 //!
@@ -51,6 +52,7 @@ pub mod framing;
 pub mod input;
 pub mod journal;
 pub mod limits;
+pub mod load;
 pub mod logging;
 pub mod observer;
 pub mod out;

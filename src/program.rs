@@ -12,7 +12,7 @@ use crate::engine::{self, Setup};
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{client, logging, ports_file};
+use crate::{client, load, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum Failure {
     /// A client did not get what it was asked for.
     #[error(transparent)]
     Client(#[from] client::Error),
+    /// A load went wrong; the report says how.
+    #[error("the server failed; see above")]
+    Stress,
 }
 
 impl Failure {
@@ -40,7 +43,7 @@ impl Failure {
         match self {
             Self::Configuration(_) => 2,
             Self::Client(error) => error.exit_code(),
-            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) => 1,
+            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
         }
     }
 }
@@ -64,6 +67,10 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             print(&start::services(&Screen::of(&std::io::stdout())));
             Ok(())
         }
+        Some(Command::Stress(args)) => match load::stress::stress(args)? {
+            true => Ok(()),
+            false => Err(Failure::Stress),
+        },
         Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }
