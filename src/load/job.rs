@@ -88,6 +88,10 @@ pub struct Snapshot {
     pub done: u32,
     /// Whether all its requests are answered, or failed.
     pub spent: bool,
+    /// When it was so ([`super::clock`]).
+    pub at: Nanos,
+    /// Replies that had come when it was last told to pause.
+    pub in_time: u64,
     /// Processor time of the busiest thread.
     pub busiest: Nanos,
     /// Processor time of all.
@@ -107,6 +111,8 @@ impl Snapshot {
         all.proven += one.proven;
         self.done = self.done.min(other.done);
         self.spent &= other.spent;
+        self.at = self.at.max(other.at);
+        self.in_time += other.in_time;
         self.busiest = self.busiest.max(other.busiest);
         self.busy += other.busy;
     }

@@ -37,6 +37,7 @@ pub struct Live {
 #[derive(Debug)]
 struct Seen {
     at: Instant,
+    counted: Nanos,
     tally: Tally,
     busiest: Nanos,
 }
@@ -58,7 +59,12 @@ impl Live {
         if self.quiet || !is_due {
             return;
         }
-        let seen = Seen { at: Instant::now(), tally: progress.tally.clone(), busiest: progress.busiest };
+        let seen = Seen {
+            at: Instant::now(),
+            counted: progress.at,
+            tally: progress.tally.clone(),
+            busiest: progress.busiest,
+        };
         let last = self.last.replace(seen);
         let now = Now::new(progress, last.as_ref());
         if self.is_terminal {
@@ -107,7 +113,9 @@ struct Now<'a> {
 
 impl<'a> Now<'a> {
     fn new(progress: &'a Progress<'a>, last: Option<&Seen>) -> Self {
-        let seconds = last.map_or(0.0, |last| last.at.elapsed().as_secs_f64()).max(1e-3);
+        // Between two counts of the workers, not between two looks at them.
+        let seconds =
+            last.map_or(0.0, |last| to_f64(progress.at.saturating_sub(last.counted)) / 1e9).max(1e-3);
         let (replies, busiest) = last.map_or((0, 0), |last| (last.tally.replies, last.busiest));
         let all = &progress.tally.latency;
         Self {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::clock::Nanos;
+use super::clock::{self, Nanos};
 use super::fault::Fault;
 use super::fleet::Fleet;
 use super::job::{Command, Gauges, Job, Snapshot};
@@ -43,6 +43,8 @@ pub struct Progress<'a> {
     pub tally: &'a Tally,
     /// What there is now.
     pub gauges: Gauges,
+    /// When it was counted.
+    pub at: Nanos,
     /// Processor time of the busiest worker.
     pub busiest: Nanos,
     /// How many connections there should be.
@@ -147,13 +149,13 @@ impl<'a> Session<'a> {
         let before = self.fleet.snapshot();
         self.fleet.send(Command::Drive);
         let begin = Instant::now();
-        let mut slicer = Slicer::new(&before.tally, duration);
+        let mut slicer = Slicer::new(&before, duration);
         let mut lively = (before.tally.replies, begin);
         let now = loop {
             let left = duration.map_or(LOOK, |d| d.saturating_sub(begin.elapsed()).min(LOOK));
             self.fleet.wait(left);
             let now = self.look(Phase::Driving);
-            slicer.look(&now, begin.elapsed());
+            slicer.look(&now);
             if now.tally.replies + now.tally.deliveries != lively.0 {
                 lively = (now.tally.replies + now.tally.deliveries, Instant::now());
             }
@@ -166,10 +168,10 @@ impl<'a> Session<'a> {
         let seconds = begin.elapsed().as_secs_f64();
         self.fleet.send(Command::Pause);
         let after = self.finish(Phase::Draining);
-        slicer.cut(&now, seconds);
+        slicer.cut(&now);
         let cpu = |nanos: Nanos| to_f64(nanos) / 1e9;
         Measured {
-            in_time: now.tally.replies - before.tally.replies,
+            in_time: after.in_time.saturating_sub(before.tally.replies),
             tally: after.tally.since(&before.tally),
             seconds,
             slices: slicer.slices,
@@ -237,6 +239,7 @@ impl<'a> Session<'a> {
             elapsed: self.start.elapsed(),
             tally: &now.tally,
             gauges: now.gauges,
+            at: now.at,
             busiest: now.busiest,
             wanted: self.wanted,
         });
@@ -252,20 +255,23 @@ pub fn own_limit(tally: &Tally) -> Option<Fault> {
 /// Cuts a measurement into slices.
 struct Slicer {
     length: f64,
-    from: f64,
+    /// When the measurement began.
+    start: Nanos,
+    from: Nanos,
     before: Tally,
     slices: Vec<Slice>,
 }
 
 impl Slicer {
-    fn new(before: &Tally, duration: Option<Duration>) -> Self {
+    fn new(before: &Snapshot, duration: Option<Duration>) -> Self {
         let seconds = duration.map_or(1, |duration| duration.as_secs() / SLICES + 1);
-        Self { length: to_f64(seconds), from: 0.0, before: before.clone(), slices: Vec::new() }
+        let start = clock::now();
+        Self { length: to_f64(seconds), start, from: start, before: before.tally.clone(), slices: Vec::new() }
     }
 
-    fn look(&mut self, now: &Snapshot, elapsed: Duration) {
-        if elapsed.as_secs_f64() - self.from >= self.length {
-            self.cut(now, elapsed.as_secs_f64());
+    fn look(&mut self, now: &Snapshot) {
+        if seconds(now.at.saturating_sub(self.from)) >= self.length {
+            self.cut(now);
         }
         if self.slices.len() as u64 >= 2 * SLICES {
             // Without an end that is known: every other one goes, the times stay right.
@@ -278,23 +284,28 @@ impl Slicer {
         }
     }
 
-    fn cut(&mut self, now: &Snapshot, at: f64) {
+    fn cut(&mut self, now: &Snapshot) {
+        let length = seconds(now.at.saturating_sub(self.from));
         // What is left over at the end may be too short to mean anything.
-        if at - self.from < 0.05 * self.length && !self.slices.is_empty() {
+        if length < 0.05 * self.length && !(self.slices.is_empty() && length > 0.0) {
             return;
         }
         let part = now.tally.since(&self.before);
         self.slices.push(Slice {
-            at: self.from,
-            seconds: at - self.from,
+            at: seconds(self.from - self.start),
+            seconds: length,
             replies: part.replies,
             errors: part.faults.total(),
             connections: now.gauges.idle + now.gauges.active,
             latency: part.latency.summary(),
         });
-        self.from = at;
+        self.from = now.at;
         self.before = now.tally.clone();
     }
+}
+
+fn seconds(nanos: Nanos) -> f64 {
+    to_f64(nanos) / 1e9
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]

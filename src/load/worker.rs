@@ -76,6 +76,8 @@ pub(super) struct Worker {
     /// Requests that may still be sent.
     left: Option<u64>,
     is_spent: bool,
+    /// Replies that had come by the last pause.
+    in_time: u64,
     next_tick: Nanos,
     /// When something last came, for what must not wait for ever.
     last_progress: Nanos,
@@ -134,6 +136,7 @@ impl Worker {
             done: 0,
             left: job.requests.map(|all| share(all, job.index, job.workers)),
             is_spent: false,
+            in_time: 0,
             next_tick: now,
             last_progress: now,
             job,
@@ -229,7 +232,11 @@ impl Worker {
                     self.publish();
                 }
                 Command::Pause => {
-                    self.gauges.behind = self.schedule.as_ref().map_or(0, |schedule| schedule.behind(now));
+                    // What could be sent at once is not behind, only due just now.
+                    let is_behind = !self.can_send_due();
+                    let behind = self.schedule.as_ref().filter(|_| is_behind).map(|s| s.behind(now));
+                    self.gauges.behind = behind.unwrap_or(0);
+                    self.in_time = self.tally.replies;
                     self.driving = false;
                     self.doing = Some(Doing::Pausing);
                 }
@@ -292,6 +299,8 @@ impl Worker {
             gauges: self.gauges,
             done: self.done,
             spent: self.is_spent,
+            at: now,
+            in_time: self.in_time,
             busiest: busy,
             busy,
         };

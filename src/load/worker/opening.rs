@@ -87,6 +87,7 @@ impl Worker {
     fn begin(&mut self, role: Role, due: Nanos) -> Result<(), Errno> {
         let number = self.next_number;
         self.next_number += u64::from(self.job.workers);
+        let since = clock::now();
         let socket = self.socket(number)?;
         let life = if self.job.udp { Life::Open } else { Life::Connecting };
         let entry = self.connections.vacant_entry();
@@ -104,7 +105,7 @@ impl Worker {
             flights: VecDeque::new(),
             in_flight: 0,
             owed: 0,
-            since: clock::now(),
+            since,
             due,
             is_listed: false,
             receiver: None,
