@@ -174,7 +174,8 @@ impl Args {
         }
         if let Some(rising) = self.ramp {
             let most = if rising == Rising::Idle { self.idle } else { self.active };
-            load.ramp = Some(super::ramp::Ramp { rising, most, max_latency: self.max_latency });
+            load.ramp =
+                Some(super::ramp::Ramp { rising, most, max_latency: self.max_latency, churn: self.churn });
         }
         load.check()?;
         let default = if self.ramp.is_some() { Duration::from_secs(2) } else { Duration::from_secs(10) };

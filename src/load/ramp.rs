@@ -10,7 +10,7 @@ use super::session::{Measured, Session, own_limit, to_f64};
 use super::tally::Summary;
 
 /// More connections than this are not tried unless they are asked for.
-const DEFAULT_MOST: u32 = 20_000;
+const DEFAULT_MOST: u32 = 16_384;
 /// A step that brings less than this more, is none.
 const GAIN: f64 = 1.05;
 /// Steps without a gain, after which more will bring none.
@@ -27,6 +27,8 @@ pub struct Ramp {
     pub most: Option<u32>,
     /// The p99 latency that is too much.
     pub max_latency: Duration,
+    /// Each connection is for one request: not all of them are open at once.
+    pub churn: bool,
 }
 
 /// One step.
@@ -113,7 +115,12 @@ pub fn climb(
         let failures = opened.tally.since(&before.tally);
         last = session.measure(Some(step));
         last.tally.faults.add(&failures.faults);
-        let open = if ramp.rising == Rising::Idle { opened.gauges.idle } else { opened.gauges.active };
+        let (first, then) = (opened.gauges, session.snapshot().gauges);
+        let open = if ramp.rising == Rising::Idle {
+            first.idle.min(then.idle)
+        } else {
+            first.active.min(then.active)
+        };
         let made = Step {
             connections: level,
             open,
@@ -136,7 +143,9 @@ fn judge(ramp: &Ramp, steps: &[Step], measured: &Measured, is_stopped: bool) -> 
     let tally = &measured.tally;
     let failures = tally.faults.total();
     let most = tally.faults.iter().max_by_key(|(_, n)| *n);
-    let many = to_f64(failures) > FAILURES * to_f64(tally.requests.max(1));
+    // A few failures among many replies may still be those of all the connections that were added.
+    let lost = steps.last().is_some_and(|step| step.open < u64::from(step.connections) && !ramp.churn);
+    let many = failures > 0 && (lost || to_f64(failures) > FAILURES * to_f64(tally.requests.max(1)));
     if is_stopped {
         return GaveWay::Interrupted;
     }
@@ -177,7 +186,7 @@ mod tests {
     use super::*;
 
     fn ramp(rising: Rising) -> Ramp {
-        Ramp { rising, most: None, max_latency: Duration::from_secs(1) }
+        Ramp { rising, most: None, max_latency: Duration::from_secs(1), churn: false }
     }
 
     fn steps(rates: &[f64]) -> Vec<Step> {
@@ -202,7 +211,7 @@ mod tests {
         assert_eq!(ramp(Rising::Active).levels(8), [1, 2, 4, 8]);
         assert_eq!(ramp(Rising::Active).levels(1), [1]);
         assert_eq!(ramp(Rising::Idle).levels(200), [64, 128, 200]);
-        assert_eq!((ramp(Rising::Idle).most(5), ramp(Rising::Idle).most(1 << 40)), (5, 20_000));
+        assert_eq!((ramp(Rising::Idle).most(5), ramp(Rising::Idle).most(1 << 40)), (5, 16_384));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub mod daemon;
 pub mod proc;
 pub mod program;
+pub mod stress;
 
 pub use daemon::{Daemon, Start};
 pub use program::Program;

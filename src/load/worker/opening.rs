@@ -174,6 +174,10 @@ impl Worker {
     /// An active connection can be used from now on.
     pub(super) fn get_going(&mut self, key: usize) {
         if !self.driving {
+            if self.job.churn {
+                // Made for a request that will not be sent any more.
+                self.slots += u32::from(self.end(key).is_some());
+            }
             return;
         }
         if self.job.churn {

@@ -2,6 +2,7 @@
 
 use mio::event::Event;
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::connection::{Connection, Flight, Life, Role};
 use super::{Worker, opening};
@@ -57,7 +58,8 @@ impl Worker {
                 break;
             }
             reads += 1;
-            match rustix::io::read(&connection.socket, &mut buffer) {
+            let received = recv(&connection.socket, &mut buffer[..], RecvFlags::empty());
+            match received.map(|(n, _)| n) {
                 Ok(0) if !self.job.udp => self.ended(key),
                 Ok(n) => {
                     let came = buffer.get(..n).unwrap_or_default();
@@ -255,7 +257,7 @@ impl Worker {
             let max = usize::try_from(connection.owed.min(PIECE)).unwrap_or_default();
             let piece = self.exchange.outgoing(&connection.place, max);
             let len = piece.len();
-            match rustix::io::write(&connection.socket, piece) {
+            match send(&connection.socket, piece, SendFlags::NOSIGNAL) {
                 Ok(n) => {
                     self.exchange.sent(&mut connection.place, n);
                     connection.owed -= n as u64;
