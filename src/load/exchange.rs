@@ -86,7 +86,9 @@ enum Kind {
 /// A connection's place in what it sends and gets.
 #[derive(Debug, Clone)]
 pub struct Place {
+    /// The next byte to be sent.
     sending: Cursor,
+    /// The next byte to come.
     reading: Cursor,
     /// Bytes of the present reply that are missing.
     left: usize,

@@ -21,7 +21,7 @@ impl Worker {
                 connection.since = sent;
             }
             let at = self.exchange.next_reply(&mut connection.place);
-            connection.flights.push_back(Flight { due, sent, count: 1, at });
+            connection.flights.push(Flight { due, sent, count: 1, at });
             connection.in_flight += 1;
             let text = self.exchange.outgoing(&connection.place, self.exchange.request_len);
             let outcome = rustix::io::write(&connection.socket, text);
@@ -44,20 +44,17 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let exchange = &self.exchange;
         let fits = |at| exchange.is_reply(at, came);
-        let Some(which) = connection.flights.iter().position(|flight| fits(flight.at)) else {
+        // Those sent before it are not lost yet: datagrams may overtake each other.
+        let Some(flight) = connection.flights.bring_forward(|flight| fits(flight.at)) else {
             if connection.past.iter().any(|at| fits(*at)) {
                 return self.tally.faults.count(Fault::Stray);
             }
-            let expected = connection.flights.front().map(|flight| exchange.reply_text(flight.at));
+            let expected = connection.flights.first().map(|flight| exchange.reply_text(flight.at));
             let note = "a datagram that answers none of the last requests".to_owned();
             let mistake = Mistake::new(0, expected.unwrap_or_default(), came, note);
             return self.wrong(key, &mistake);
         };
-        // Those sent before it are not lost yet: datagrams may overtake each other.
-        if let Some(flight) = connection.flights.remove(which) {
-            connection.past.push_back(flight.at);
-            connection.flights.push_front(flight);
-        }
+        connection.past.push_back(flight.at);
         connection.place.replies += 1;
         if connection.past.len() > REMEMBERED {
             connection.past.pop_front();
@@ -71,8 +68,8 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let is_over = |flight: &Flight| now.saturating_sub(flight.sent) > timeout;
         let mut lost = 0;
-        while connection.flights.front().is_some_and(is_over) {
-            if let Some(flight) = connection.flights.pop_front() {
+        while connection.flights.first().is_some_and(is_over) {
+            if let Some(flight) = connection.flights.pop() {
                 connection.past.push_back(flight.at);
                 lost += 1;
             }

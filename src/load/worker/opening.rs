@@ -8,7 +8,7 @@ use mio::{Interest, Token};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-use super::connection::{Connection, Life, Role};
+use super::connection::{Connection, Flights, Life, Role};
 use super::{Doing, Worker};
 use crate::load::clock::{self, MILLI, Nanos};
 use crate::load::exchange::chat::Receiver;
@@ -102,7 +102,7 @@ impl Worker {
             role,
             life,
             place: self.exchange.begin(number),
-            flights: VecDeque::new(),
+            flights: Flights::default(),
             in_flight: 0,
             owed: 0,
             since,

@@ -241,7 +241,7 @@ impl Worker {
         if connection.in_flight == 0 {
             connection.since = sent;
         }
-        connection.flights.push_back(Flight { due, sent, count: n, at: 0 });
+        connection.flights.push(Flight { due, sent, count: n, at: 0 });
         connection.in_flight += n;
         connection.owed += u64::from(n) * self.exchange.request_len as u64;
         self.write(key);
