@@ -67,10 +67,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             print(&start::services(&Screen::of(&std::io::stdout())));
             Ok(())
         }
-        Some(Command::Stress(args)) => match load::stress::stress(args)? {
-            true => Ok(()),
-            false => Err(Failure::Stress),
-        },
+        Some(Command::Stress(args)) if load::stress::stress(args)? => Ok(()),
+        Some(Command::Stress(_)) => Err(Failure::Stress),
         Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }

@@ -46,7 +46,7 @@ pub enum Speak {
 /// What to put on which server.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The server [e.g. 127.0.0.1:10007, :10007, [::1]:10007]
+    /// The server [e.g. 127.0.0.1:10007; :10007 is this machine's]
     #[arg(value_name = "HOST:PORT", required_unless_present = "worker_process")]
     pub target: Option<String>,
 
@@ -92,7 +92,7 @@ pub struct Args {
     /// A connection per request: connect, request, close
     #[arg(long, help_heading = "How much")]
     pub churn: bool,
-    /// Close with a reset, which leaves no connection in TIME_WAIT
+    /// Close with a reset, which leaves nothing behind in the kernel
     #[arg(long, help_heading = "How much")]
     pub reset: bool,
     /// More and more connections, step by step, until something gives way
@@ -168,7 +168,7 @@ impl Args {
         load.send = self.send.as_deref().map(read).transpose()?;
         match self.speak {
             Speak::Raw => {
-                load.expect_bytes = self.expect.as_ref().map(|file| read(file.as_ref())).transpose()?
+                load.expect_bytes = self.expect.as_ref().map(|file| read(file.as_ref())).transpose()?;
             }
             _ => load.expect.clone_from(&self.expect),
         }

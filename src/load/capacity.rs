@@ -23,7 +23,7 @@ const CHURN_SOURCES: u64 = 256;
 /// What the machine allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Descriptors that a process may have open (RLIMIT_NOFILE, the hard one).
+    /// Descriptors that a process may have open (`RLIMIT_NOFILE`, the hard one).
     pub descriptors: u64,
     /// Files that all processes together may have open.
     pub files: u64,

@@ -287,7 +287,7 @@ impl Exchange {
             let (same, next) = table.compare(place.reading, bytes);
             if same < bytes.len() {
                 let offset = (reply_len - place.left + same) as u64 % *reply_len as u64;
-                return Err(self.mistake(table, place.reading, bytes, same, offset));
+                return Err(mistake(table, place.reading, bytes, same, offset));
             }
             place.reading = next;
         }
@@ -339,26 +339,27 @@ impl Exchange {
         place.replies += u64::from(done);
         Ok(done)
     }
+}
 
-    fn mistake(&self, table: &Table, cursor: Cursor, bytes: &[u8], same: usize, offset: u64) -> Mistake {
-        // The comparison stopped in the piece that begins at its cursor; go on from there.
-        let mut at = cursor;
-        let mut left = same;
-        while left > 0 {
-            let n = table.at(at, left).len();
-            (at, left) = (table.advance(at, n), left - n);
-        }
-        let came = bytes.get(same..).unwrap_or_default();
-        let whose = came.get(..came.len().min(16)).unwrap_or_default();
-        let note = if whose.len() < 8 {
-            ""
-        } else if table.has(whose) {
-            "these bytes belong to another message or connection, or some before them were lost or doubled"
-        } else {
-            "nobody sent these bytes: they were changed"
-        };
-        Mistake::new(offset, table.at(at, SHOWN), came, note.to_owned())
+/// Says what is wrong with `bytes`, of which `same` are right.
+fn mistake(table: &Table, cursor: Cursor, bytes: &[u8], same: usize, offset: u64) -> Mistake {
+    // The comparison stopped in the piece that begins at its cursor; go on from there.
+    let mut at = cursor;
+    let mut left = same;
+    while left > 0 {
+        let n = table.at(at, left).len();
+        (at, left) = (table.advance(at, n), left - n);
     }
+    let came = bytes.get(same..).unwrap_or_default();
+    let whose = came.get(..came.len().min(16)).unwrap_or_default();
+    let note = if whose.len() < 8 {
+        ""
+    } else if table.has(whose) {
+        "these bytes belong to another message or connection, or some before them were lost or doubled"
+    } else {
+        "nobody sent these bytes: they were changed"
+    };
+    Mistake::new(offset, table.at(at, SHOWN), came, note.to_owned())
 }
 
 impl Mistake {

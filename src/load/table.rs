@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_connection_begins_at_the_beginning_of_a_message() {
-        assert!((0..1000).all(|number| start(number, 64 * LINES, 64) % 64 == 0));
+        assert!((0..1000).all(|number| start(number, 64 * LINES, 64).is_multiple_of(64)));
         assert_eq!(start(7, 0, 0), 0);
     }
 }

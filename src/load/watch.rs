@@ -6,7 +6,7 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 /// Processes of a server that are looked at.
-const PROCESSES: usize = 100_000;
+const PROCESSES: u64 = 100_000;
 
 /// A server at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Sample {
         let mut sum = Self::default();
         let mut left = vec![pid];
         while let Some(pid) = left.pop() {
-            if sum.processes as usize >= PROCESSES {
+            if sum.processes >= PROCESSES {
                 break;
             }
             sum.add(pid, &mut left);

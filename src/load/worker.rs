@@ -148,7 +148,7 @@ impl Worker {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             let timeout = self.timeout();
-            if let Err(error) = self.poll.poll(&mut events, timeout)
+            if let Err(error) = self.poll.poll(&mut events, Some(timeout))
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 log::error!("poll: {error}");
@@ -248,9 +248,9 @@ impl Worker {
     }
 
     /// How long the poll may sleep.
-    fn timeout(&mut self) -> Option<Duration> {
+    fn timeout(&mut self) -> Duration {
         if !self.again.is_empty() {
-            return Some(Duration::ZERO);
+            return Duration::ZERO;
         }
         let now = clock::now();
         let mut next = self.next_tick;
@@ -265,13 +265,13 @@ impl Worker {
         {
             let due = schedule.due();
             if due <= now {
-                return Some(Duration::ZERO);
+                return Duration::ZERO;
             }
             if due < next {
                 self.set_timer(due);
             }
         }
-        Some(Duration::from_nanos(next.saturating_sub(now)))
+        Duration::from_nanos(next.saturating_sub(now))
     }
 
     fn set_timer(&self, at: Nanos) {

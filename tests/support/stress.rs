@@ -31,6 +31,11 @@ impl Done {
         found.unwrap_or_else(|| panic!("{pointer} is no number in {:#}", self.brief()))
     }
 
+    pub fn count(&self, pointer: &str) -> u64 {
+        let found = self.report.pointer(pointer).and_then(Value::as_u64);
+        found.unwrap_or_else(|| panic!("{pointer} is no whole number in {:#}", self.brief()))
+    }
+
     pub fn errors(&self, kind: &str) -> u64 {
         let all = self.report["errors"].as_array().unwrap();
         let one = all.iter().find(|error| error["kind"] == kind);

@@ -316,7 +316,7 @@ mod tests {
                 .expected
                 .contains("chunk")
         );
-        assert!(whole(&[b'x'; HEAD + 1]).expected.contains("head"));
+        assert!(whole(&vec![b'x'; HEAD + 1]).expected.contains("head"));
         let mut short = Reader::default();
         short.take(b"HTTP/1.0 200 OK\r\n\r\nHell", Some(&hello())).unwrap();
         assert!(short.end(Some(&hello())).is_err());

@@ -308,7 +308,7 @@ impl Worker {
                 self.replied(key, done, clock::now());
             }
             Ok(_) if connection.in_flight > 0 || connection.receiver.is_some() => {
-                self.fail(key, Fault::Short)
+                self.fail(key, Fault::Short);
             }
             Ok(_) => self.replace(key),
             Err(mistake) => self.wrong(key, &mistake),
