@@ -184,7 +184,7 @@ fn the_live_view_is_drawn_in_place_on_a_terminal() {
         "--idle",
         "3",
         "--duration",
-        "1200ms",
+        "2s",
     ];
     let mut program = Program::start("python3", words);
     program.expect_times("driving", 3);

@@ -15,7 +15,7 @@ use super::text::{rate, time};
 use crate::start::{Screen, grouped};
 
 /// How often a terminal is drawn.
-const REDRAW: Duration = Duration::from_millis(200);
+const REDRAW: Duration = Duration::from_millis(250);
 /// How often a line is written where there is none.
 const LINE: Duration = Duration::from_secs(1);
 
@@ -186,5 +186,24 @@ impl<'a> Now<'a> {
             rate(self.rate),
             self.errors()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Target;
+
+    fn live(drawn: &[usize]) -> Live {
+        let load = Load::new(Target { host: "h".to_owned(), port: 7 });
+        let live = Live::new(Arc::default(), false, &load, None);
+        Live { drawn: drawn.to_vec(), ..live }
+    }
+
+    #[test]
+    fn it_is_drawn_over_itself_also_when_the_terminal_was_made_narrower() {
+        assert_eq!(live(&[]).back(80), "\r\x1b[J");
+        assert_eq!(live(&[70, 0, 79]).back(80), "\x1b[3A\r\x1b[J");
+        assert_eq!(live(&[70, 0, 79]).back(40), "\x1b[5A\r\x1b[J", "two of them take two rows now");
     }
 }

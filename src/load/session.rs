@@ -13,7 +13,7 @@ use super::tally::{Summary, Tally};
 use crate::client::Error;
 
 /// How often the observer is told.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(250);
 /// Slices of a measurement that are kept; a longer one has longer slices.
 const SLICES: u64 = 3600;
 /// A measurement ends when no reply has come for so long, however long it should take.
@@ -53,7 +53,7 @@ pub struct Progress<'a> {
 
 /// Who watches a session, and may end it.
 pub trait Observer {
-    /// Called ten times a second.
+    /// Called a few times a second.
     fn progress(&mut self, progress: &Progress<'_>);
     /// Whether to stop, with the results so far.
     fn is_stopped(&self) -> bool {

@@ -7,7 +7,7 @@ use super::clock::Nanos;
 use super::fault::Faults;
 
 /// Longest time that is told from longer ones.
-const LONGEST: Nanos = 3600 * super::clock::SECOND;
+const LONGEST: Nanos = 600 * super::clock::SECOND;
 /// Shortest difference that is told.
 const SHORTEST: Nanos = 64;
 
@@ -37,6 +37,9 @@ impl Series {
     /// Counts the same time several times.
     #[inline]
     pub fn record_n(&mut self, time: Nanos, n: u64) {
+        if n == 1 {
+            return self.record(time);
+        }
         self.0.saturating_record_n(time, n);
     }
 

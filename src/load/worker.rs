@@ -36,8 +36,8 @@ use connection::{Connection, Role};
 const READ_BUFFER: usize = 128 * 1024;
 /// Events taken from one poll.
 const EVENTS: usize = 1024;
-/// How often time-outs are looked for, and the others are told how it goes.
-const TICK: Nanos = 100 * MILLI;
+/// How often time-outs are looked for, and the others are told how it goes: what is told is copied.
+const TICK: Nanos = 250 * MILLI;
 
 pub(super) const WAKE: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
