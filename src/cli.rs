@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use crate::check;
 use crate::client::Client;
 use crate::config::{Origin, duration};
 use crate::engine::Engine;
@@ -57,6 +58,9 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// List the services: name, default port, what it does, where it is specified
     Services,
+    /// Tell what a server does wrong: the conformance cases, each failure explained
+    #[command(after_help = check::command::EXAMPLES)]
+    Check(Box<check::command::Args>),
     /// Put a load on a server, and verify every byte that comes back
     #[command(after_help = crate::load::args::EXAMPLES)]
     Stress(Box<crate::load::Args>),

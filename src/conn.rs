@@ -156,7 +156,7 @@ impl Conn {
                     self.state |= held;
                 }
             }
-            Life::Finishing(_) => self.life = Life::Dead(Why::TimedOut),
+            Life::Finishing(_) => self.wait_on(env.now),
             Life::Lingering(why) => self.life = Life::Dead(why),
             Life::Dead(_) => {}
         }
@@ -238,13 +238,6 @@ impl Conn {
         self.lingered > limits::LINGER_KIB
     }
 
-    /// Some of what is owed was sent: the connection is worth waiting for.
-    pub fn progressed(&mut self, now: Time) {
-        if matches!(self.life, Life::Finishing(_)) {
-            self.deadline = now.after(limits::FINISH_PROGRESS);
-        }
-    }
-
     /// The connection is over; lets the session say what it must to the rest of the program.
     pub fn closed(&mut self, why: Why, env: &mut Env<'_>) {
         let mut buffers = self.buffers.take().unwrap_or_else(|| env.pool.take());
@@ -295,6 +288,15 @@ impl Conn {
     /// The room membership to feed; none once the session is over.
     pub fn member(&self) -> Option<MemberId> {
         if self.life == Life::Open { self.session.member() } else { None }
+    }
+
+    /// Waits longer for a peer that is owed something at the end, if it has taken some of it meanwhile.
+    fn wait_on(&mut self, now: Time) {
+        if self.out().is_some_and(|out| out.has_progressed(limits::PROGRESS)) {
+            self.deadline = now.after(self.session.handler().patience());
+        } else {
+            self.life = Life::Dead(Why::TimedOut);
+        }
     }
 
     fn out_is_full(&self) -> bool {
@@ -370,9 +372,10 @@ impl Conn {
             Flow::Yield => self.state |= State::YIELDED,
             Flow::Finish(why) => {
                 self.life = Life::Finishing(why);
-                self.deadline = env.now.after(limits::FINISH_PROGRESS);
+                self.deadline = env.now.after(self.session.handler().patience());
                 if let Some(buffers) = &mut self.buffers {
                     buffers.input.clear();
+                    buffers.out.mark();
                 }
             }
             Flow::Abort(why) => self.life = Life::Dead(why),

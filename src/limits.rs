@@ -30,8 +30,6 @@ pub const HTTP_CACHE_FILES: usize = 32;
 /// How long what is kept of a file is trusted without looking at the disk: an edit shows on the next
 /// request that a person can make, and a file costs a `stat` a second however often it is asked for.
 pub const HTTP_CACHE_TRUST: Duration = Duration::from_secs(1);
-/// What a reader must take of a reply between two deadlines.
-pub const HTTP_PROGRESS: u64 = 1024;
 /// Entries of a directory looked at in a turn: each costs about 2 us.
 pub const LISTING_PER_TURN: usize = 512;
 /// Entries that a listing shows at the most; it says so when there are more.
@@ -73,8 +71,12 @@ pub const LINGER_KIB: u16 = 1024;
 /// How long a drain watches who is still sending before it tells the sessions: to close on a peer that is
 /// would destroy what is on its way to it.
 pub const DRAIN_WATCH: Duration = Duration::from_millis(100);
-/// How long a finished connection may take to accept any byte of what is still owed to it.
+/// How long the peer of a finished connection may take less than [`PROGRESS`] of what is owed to it.
 pub const FINISH_PROGRESS: Duration = Duration::from_secs(60);
+/// Bytes of a reply that a reader must take between two deadlines.
+pub const PROGRESS: u64 = 1024;
+/// How often a thread that is blocked in a write looks at the clock.
+pub const BLOCKED_WRITE: Duration = Duration::from_millis(100);
 
 /// Replies per second and source address over UDP, for sources off this machine.
 pub const UDP_REPLIES_PER_SECOND: u32 = 100;

@@ -48,8 +48,21 @@ pub struct Out {
     waiting: usize,
     /// Ranges of files waiting.
     files: usize,
-    /// What was owed when the progress of the reader was last looked at.
-    mark: u64,
+    /// Bytes that the peer is known to have, as the network last said; it may not know.
+    received: Option<u64>,
+    /// How things stood when the progress of the reader was last looked at.
+    mark: Mark,
+}
+
+/// See [`Out::mark`].
+#[derive(Debug, Default)]
+struct Mark {
+    /// What was owed.
+    owed: u64,
+    /// What the peer had received, if that is known.
+    received: Option<u64>,
+    /// That is still to be asked for.
+    is_partial: bool,
 }
 
 #[derive(Debug)]
@@ -151,17 +164,37 @@ impl Out {
         self.len() as u64 + files.sum::<u64>()
     }
 
-    /// Remembers what is owed, for [`Out::has_progressed`].
+    /// Remembers how things stand, for [`Out::has_progressed`].
     pub fn mark(&mut self) {
-        self.mark = self.owed();
+        self.received = None;
+        self.mark = Mark { owed: self.owed(), received: None, is_partial: true };
+    }
+
+    /// Whether an engine whose socket takes no more should find out what the peer has received, and say so
+    /// by [`Out::set_received`].
+    pub fn wants_received(&self) -> bool {
+        self.mark.is_partial
+    }
+
+    /// The peer is known to have received so many bytes of this connection, or it is not known. The
+    /// network itself may hold megabytes that the socket has taken and the reader has not.
+    pub fn set_received(&mut self, bytes: Option<u64>) {
+        self.received = bytes;
+        if std::mem::take(&mut self.mark.is_partial) {
+            self.mark.received = bytes;
+        }
     }
 
     /// Whether the reader has taken `least` bytes, or all there were, since this or [`Out::mark`] was
-    /// last called.
+    /// last called: received them, where that is known, else made room for them.
     pub fn has_progressed(&mut self, least: u64) -> bool {
-        let (before, now) = (self.mark, self.owed());
-        self.mark = now;
-        now == 0 || before.saturating_sub(now) >= least
+        let now = Mark { owed: self.owed(), received: self.received, is_partial: false };
+        let before = std::mem::replace(&mut self.mark, now);
+        let taken = match (before.received, self.received) {
+            (Some(before), Some(now)) => now.saturating_sub(before),
+            _ => before.owed.saturating_sub(self.mark.owed),
+        };
+        self.mark.owed == 0 || taken >= least
     }
 
     /// Whether a handler should stop and be called again when there is room: past the high mark, or
@@ -248,7 +281,7 @@ impl Out {
         self.passed = 0..0;
         self.bytes.clear();
         self.head = 0;
-        self.mark = 0;
+        (self.received, self.mark) = (None, Mark::default());
         self.segments.clear();
         (self.waiting, self.files) = (0, 0);
     }
@@ -335,6 +368,26 @@ pub(crate) mod tests {
         assert!(!out.has_progressed(100));
         out.advance(1);
         assert!(out.has_progressed(100));
+    }
+
+    /// The socket may take more although the peer reads nothing, and no more although it does.
+    #[test]
+    fn progress_is_what_has_been_received_where_that_is_known() {
+        let mut out = Out::default();
+        out.push_file(file(0, 100));
+        out.mark();
+        assert!(out.wants_received());
+        out.advance(50);
+        out.set_received(Some(7));
+        assert!(!out.wants_received());
+        out.advance(10);
+        assert!(!out.has_progressed(1));
+        out.set_received(Some(27));
+        assert!(out.has_progressed(20));
+        out.set_received(Some(46));
+        assert!(!out.has_progressed(20));
+        out.mark();
+        assert!(out.wants_received(), "each reply begins anew");
     }
 
     #[test]

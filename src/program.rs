@@ -12,7 +12,7 @@ use crate::engine::{self, Setup};
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{client, load, logging, ports_file};
+use crate::{check, client, load, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             print(&start::services(&Screen::of(&std::io::stdout())));
             Ok(())
         }
+        Some(Command::Check(args)) => Ok(check::command::run(args)?),
         Some(Command::Stress(args)) if load::stress::stress(args)? => Ok(()),
         Some(Command::Stress(_)) => Err(Failure::Stress),
         Some(Command::Client(client)) => Ok(client::run(client)?),

@@ -4,10 +4,12 @@
 //! never knows which. To add a protocol, write its file, its `mod` line and its row in [`table`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use crate::input::Input;
+use crate::limits;
 use crate::out::Out;
 use crate::peer::Peer;
 use crate::room::MemberId;
@@ -143,6 +145,12 @@ pub trait Handler {
     /// return, for instance while the output was full: a handler of several deadlines looks which one it is.
     fn expired(&mut self, _cx: &mut Cx<'_>) -> Flow {
         Flow::Finish(Why::TimedOut)
+    }
+
+    /// How long the peer may take next to nothing of what is owed to it when the session is over: see
+    /// [`limits::PROGRESS`].
+    fn patience(&self) -> Duration {
+        limits::FINISH_PROGRESS
     }
 
     /// The daemon is stopping: say good-bye.

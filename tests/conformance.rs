@@ -55,6 +55,11 @@ macro_rules! conformance {
         mod threads { $(#[test] fn $protocol() { super::conforms("threads", stringify!($protocol)); })* }
 
         #[test]
+        fn no_engine_is_left_out() {
+            assert!(support::daemon::engines().eq(["reactor", "threads"]), "an engine has no tests here");
+        }
+
+        #[test]
         fn no_protocol_is_left_out() {
             let tested = [$(stringify!($protocol)),*];
             for row in switchboard::protocol::TABLE {

@@ -15,89 +15,104 @@ pub(super) const CASES: &[Case] = &[
         "the others hear a line, and the one who said it does not",
         "the message is sent to everyone",
         others_hear,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "order",
         "lines of one segment are heard whole and in order",
         "each recv is taken as a line",
         order,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "slow_typist",
         "a line typed slowly by one who ends lines is heard as one",
         "each recv is passed on",
         slow_typist,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "unterminated",
         "a message without a line end is heard after a pause",
         "the server waits for a newline",
         unterminated,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "tail_at_the_end",
         "the end of a member completes its last message",
         "the tail is dropped",
         tail_at_the_end,
-    ),
-    Case::new(P, "come_and_go", "the others hear who joins and who leaves", "nobody is told", come_and_go),
+    )
+    .exact(),
+    Case::new(P, "come_and_go", "the others hear who joins and who leaves", "nobody is told", come_and_go)
+        .exact(),
     Case::new(
         P,
         "twenty",
         "each of twenty members hears every line exactly once",
         "a list is changed while it is walked",
         twenty,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "names",
         "a name can be taken once, and is heard with what is said",
         "two members look the same",
         names,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "hostile",
         "no control character of one reaches the terminal of another",
         "bytes are passed on as they are",
         hostile,
-    ),
-    Case::new(P, "utf8", "a character cut in two is heard as one", "each recv is decoded on its own", utf8),
-    Case::new(P, "quit", "the quit string brings the end", "only closing the window helps", quit),
+    )
+    .exact(),
+    Case::new(P, "utf8", "a character cut in two is heard as one", "each recv is decoded on its own", utf8)
+        .exact(),
+    Case::new(P, "quit", "the quit string brings the end", "only closing the window helps", quit).exact(),
     Case::new(
         P,
         "reset",
         "a member that resets is said to have left, and the others talk on",
         "one failing send ends the loop over all",
         reset,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "stalled_member",
         "a member that does not read keeps nobody waiting, and is told what it missed",
         "sendall blocks the only thread",
         stalled_member,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "half_a_line",
         "a line that is half typed is not heard",
         "each recv is passed on",
         half_a_line,
-    ),
-    Case::new(P, "telnet_options", "telnet's options are not heard", "byte 255 is passed on", telnet_options),
-    Case::new(P, "http", "a web page cannot speak in the room", "any text is passed on", http),
+    )
+    .exact(),
+    Case::new(P, "telnet_options", "telnet's options are not heard", "byte 255 is passed on", telnet_options)
+        .exact(),
+    Case::new(P, "http", "a web page cannot speak in the room", "any text is passed on", http).exact(),
     Case::new(
         P,
         "too_long",
         "a line without end brings one error, then the end",
         "the line is kept without bound",
         |t| common::too_long(t, who),
-    ),
+    )
+    .exact(),
 ];
 
 /// Asks who is there; that the answer came shows that everything before it was heard.

@@ -2,10 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{Failure, Outcome, SHOWN, Target};
+use socket2::{Domain, Socket, Type};
+
+use super::{Failure, Outcome, SHOWN, Said, Target};
 use crate::escape::Escaped;
+
+/// A server that has taken nothing for so long takes no more.
+const STUCK: Duration = Duration::from_millis(300);
 
 /// A connection to the server. Every step waits no longer than the target allows.
 #[derive(Debug)]
@@ -14,22 +20,37 @@ pub struct Client {
     within: Duration,
     /// What came and no step has taken.
     unread: Vec<u8>,
-    sent: Tail,
-    came: Tail,
+    sent: Said,
+    came: Said,
 }
 
 impl Client {
     /// Connects.
     pub fn connect(target: &Target) -> Outcome<Self> {
+        Self::connect_with(target, None)
+    }
+
+    /// Connects, and lets the kernel keep only a little of what comes, so that the server soon finds that
+    /// it cannot send.
+    pub fn connect_narrow(target: &Target) -> Outcome<Self> {
+        const NARROW: usize = 4096;
+        Self::connect_with(target, Some(NARROW))
+    }
+
+    fn connect_with(target: &Target, receive_buffer: Option<usize>) -> Outcome<Self> {
         let connect = || {
-            let stream = TcpStream::connect_timeout(&target.tcp, target.within)?;
+            let socket = Socket::new(Domain::for_address(target.tcp), Type::STREAM, None)?;
+            // Before connecting, or the window would be offered already.
+            receive_buffer.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))?;
+            socket.connect_timeout(&target.tcp.into(), target.within)?;
+            let stream = TcpStream::from(socket);
             // Each step is a segment of its own, or splits would not be splits.
             stream.set_nodelay(true)?;
             stream.set_write_timeout(Some(target.within))?;
             Ok(stream)
         };
         let stream = connect().map_err(|error: io::Error| Failure::early("to be let in", error))?;
-        let (sent, came) = (Tail::default(), Tail::default());
+        let (sent, came) = (Said::default(), Said::default());
         Ok(Self { stream, within: target.within, unread: Vec::new(), sent, came })
     }
 
@@ -94,6 +115,33 @@ impl Client {
         Ok(std::mem::take(&mut self.unread))
     }
 
+    /// What comes until nothing more has come for `quiet`, or the connection ended; if nothing comes at
+    /// all, that is a failure when the time is up.
+    pub fn until_quiet(&mut self, quiet: Duration) -> Outcome<Vec<u8>> {
+        self.wait(&|| "an answer".to_owned(), |unread| !unread.is_empty())?;
+        while self.receive("", Instant::now() + quiet).is_ok_and(|n| n > 0) {}
+        Ok(std::mem::take(&mut self.unread))
+    }
+
+    /// Whether these bytes come within `time`, after whatever comes before them. If not, nothing is taken.
+    pub fn hears(&mut self, bytes: &[u8], time: Duration) -> bool {
+        let within = std::mem::replace(&mut self.within, time);
+        let heard = self.find(bytes).is_ok();
+        self.within = within;
+        heard
+    }
+
+    /// Drops the line end that an answer may have had.
+    pub fn skip_line_end(&mut self) {
+        let ends = self.unread.iter().take_while(|b| b"\r\n\0".contains(b)).count();
+        self.unread.drain(..ends);
+    }
+
+    /// What has come and was not taken.
+    pub fn unread(&self) -> &[u8] {
+        &self.unread
+    }
+
     /// The server closes, and nothing comes before that.
     pub fn expect_eof(&mut self) -> Outcome {
         let rest = self.rest()?;
@@ -113,6 +161,23 @@ impl Client {
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
+    /// Sends everything and half-closes; the answer is read only when that is done, or when the server
+    /// takes no more. So a server that has not sent all finds the client's end before it can.
+    pub fn exchange_late(&mut self, bytes: &[u8]) -> Outcome<Vec<u8>> {
+        self.sent.note(bytes);
+        let writer = self.stream.try_clone().map_err(|error| Failure::early("a descriptor", error))?;
+        std::thread::scope(|scope| {
+            let (done, is_done) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                let _ = (&writer).write_all(bytes);
+                let _ = writer.shutdown(Shutdown::Write);
+                drop(done);
+            });
+            let _ = is_done.recv_timeout(STUCK);
+            self.rest()
+        })
+    }
+
     /// Sends everything and half-closes while the answer is read: both ways are full.
     pub fn exchange(&mut self, bytes: &[u8]) -> Outcome<Vec<u8>> {
         self.sent.note(bytes);
@@ -130,7 +195,6 @@ impl Client {
     /// Sends `unit` again and again without reading, until the server takes no more; returns how often.
     /// A server that takes more than `bound` bytes keeps them in its memory: that is a failure.
     pub fn stuff(&mut self, unit: &[u8], bound: usize) -> Outcome<usize> {
-        const STUCK: Duration = Duration::from_millis(300);
         let set = |time| self.stream.set_write_timeout(Some(time)).map_err(|e| Failure::early("a socket", e));
         set(STUCK)?;
         let (mut taken, mut total) = (0, 0);
@@ -187,8 +251,8 @@ impl Client {
     fn failure(&self, expected: &str, ended: &str) -> Failure {
         Failure {
             expected: expected.to_owned(),
-            sent: self.sent.0.clone(),
-            came: self.came.0.clone(),
+            sent: self.sent.clone(),
+            came: self.came.clone(),
             ended: ended.to_owned(),
         }
     }
@@ -196,15 +260,4 @@ impl Client {
 
 fn is_time_out(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-/// The end of what went one way, for a failure to show.
-#[derive(Debug, Default)]
-struct Tail(Vec<u8>);
-
-impl Tail {
-    fn note(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes.get(bytes.len().saturating_sub(SHOWN)..).unwrap_or_default());
-        self.0.drain(..self.0.len().saturating_sub(SHOWN));
-    }
 }

@@ -11,15 +11,18 @@ pub(super) const CASES: &[Case] = &[
         "nothing is answered, and the end comes after the client's",
         "the server answers, or never closes",
         silence,
-    ),
+    )
+    .remedy("when recv() returns nothing, send what is still owed, then close"),
     Case::new(
         P,
         "nothing",
         "a client that sends nothing gets the end",
         "an empty recv is not seen as the end",
         |t| Client::connect(t)?.half_close()?.expect_eof(),
-    ),
-    Case::new(P, "pieces", "pieces may come slowly", "only the first recv is taken", pieces),
+    )
+    .remedy("when recv() returns nothing, send what is still owed, then close"),
+    Case::new(P, "pieces", "pieces may come slowly", "only the first recv is taken", pieces)
+        .remedy("call recv() again until it returns nothing"),
     Case::new(
         P,
         "much",
@@ -29,24 +32,28 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
         common::crowd(t, 3, 10, ask)
-    }),
+    })
+    .several(),
     Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
         common::crowd(t, 30, 3, ask)
-    }),
+    })
+    .several(),
     Case::new(
         P,
         "silent_client",
         "a silent client keeps nobody waiting",
         "a blocking recv in the only thread",
         beside_a_silent_one,
-    ),
+    )
+    .several(),
     Case::new(
         P,
         "reset",
         "clients that reset harm nobody",
         "ConnectionResetError is not caught",
         after_resets,
-    ),
+    )
+    .remedy("catch OSError around recv() and sendall(), and go on with the other clients"),
 ];
 
 fn ask(client: &mut Client) -> Outcome {

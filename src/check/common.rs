@@ -2,7 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Client, Outcome, Target};
+use super::{ANY, Case, Client, Outcome, Target};
+
+/// What every server must do, whatever it speaks.
+pub(super) const CASES: &[Case] = &[Case::new(
+    ANY,
+    "leaves_at_once",
+    "clients that connect, say nothing and leave harm nobody",
+    "accept is called once, or a socket that was closed stays in the list and ends the loop",
+    leaves_at_once,
+)
+.remedy("when recv() returns nothing, close that client's socket, forget it, and go on with the others")];
+
+fn leaves_at_once(target: &Target) -> Outcome {
+    for _ in 0..3 {
+        Client::connect(target)?.pause(LONG_PAUSE);
+    }
+    Client::connect(target).map(drop)
+}
 
 /// One exchange: something is said, and the right answer comes.
 pub(super) type Ask = fn(&mut Client) -> Outcome;

@@ -12,65 +12,80 @@ pub(super) const CASES: &[Case] = &[
         "an HTTP request brings status 400 and the web address",
         "a web page can talk to the service",
         common::http_refused,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "too_long",
         "a line without end brings one error, then the end",
         "the line is kept without bound",
         |t| common::too_long(t, ask),
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "longest_line",
         "a line of 65,536 bytes is answered",
         "a recv buffer of fixed size",
         longest_line,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
-        "half_close",
+        "half_close_with_much",
         "every line of a megabyte is answered after the client's end",
         "the server closes before it has sent all",
         half_close,
-    ),
-    Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
+    )
+    .exact(),
+    Case::new(P, "three_lines", "three clients are served at once", "one client at a time", |t| {
         common::crowd(t, 3, 20, ask)
-    }),
-    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
+    })
+    .exact(),
+    Case::new(P, "thirty_lines", "thirty clients are served at once", "a small backlog", |t| {
         common::crowd(t, 30, 20, ask)
-    }),
+    })
+    .exact(),
     Case::new(
         P,
-        "silent_client",
+        "silent_line",
         "a silent client keeps nobody waiting",
         "a blocking recv in the only thread",
         |t| common::beside_a_silent_one(t, ask),
-    ),
-    Case::new(P, "reset", "clients that reset harm nobody", "ConnectionResetError is not caught", |t| {
-        common::after_resets(t, b"Hel", ask)
-    }),
+    )
+    .exact(),
+    Case::new(
+        P,
+        "reset_in_a_line",
+        "clients that reset harm nobody",
+        "ConnectionResetError is not caught",
+        |t| common::after_resets(t, b"Hel", ask),
+    )
+    .exact(),
     Case::new(
         P,
         "stalled_reader",
         "a client that sends and does not read waits; others are served; every line is answered",
         "sendall blocks the only thread",
         stalled_reader,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "telnet_options",
         "telnet's options are no text; requests are refused, the timing mark is answered",
         "byte 255 is taken for text",
         telnet_options,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "binary",
         "bytes that are no text come back as they are",
         "the message is decoded as UTF-8",
         binary,
-    ),
+    )
+    .exact(),
 ];
 
 /// What this server appends, a blank included: asked for on a connection of its own.

@@ -11,72 +11,82 @@ pub(super) const CASES: &[Case] = &[
         "the answer ends as the message did: CR LF, LF, CR NUL",
         "a fixed line end, or only one kind is known",
         line_ends,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "unterminated",
         "messages without a line end are answered after a pause, in lockstep",
         "the server waits for a newline",
         unterminated,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "several",
         "several messages in one segment bring as many answers, in order",
         "each recv is taken as one message",
         several,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "every_split",
         "any split of a line gives one answer",
         "each recv is taken as a message",
         every_split,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "slow_typist",
         "a line typed slowly by one who ends lines is one message",
         "each recv is taken as a message",
         slow_typist,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "bytes_close_together",
         "an unterminated message may come in pieces",
         "each recv is taken as a message",
         pieces,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "utf8",
         "a character cut by a pause is not answered in halves",
         "each recv is decoded on its own",
         utf8,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "late_line_end",
         "a line end that comes after the answer is no message",
         "an empty message is answered",
         late_line_end,
-    ),
+    )
+    .exact(),
     Case::new(
         P,
         "late_cr_lf_in_two",
         "nor is one that comes in two pieces",
         "an empty message is answered",
         late_in_two,
-    ),
-    Case::new(P, "empty_line", "an empty line is a message", "it is taken for the end", empty_line),
+    )
+    .exact(),
+    Case::new(P, "empty_line", "an empty line is a message", "it is taken for the end", empty_line).exact(),
     Case::new(
         P,
         "tail_at_the_end",
         "the client's end completes a message",
         "the tail is dropped",
         tail_at_the_end,
-    ),
-    Case::new(P, "lone_cr", "a CR inside a line is text", "a CR ends the line", lone_cr),
+    )
+    .exact(),
+    Case::new(P, "lone_cr", "a CR inside a line is text", "a CR ends the line", lone_cr).exact(),
 ];
 
 fn line_ends(target: &Target) -> Outcome {

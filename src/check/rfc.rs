@@ -19,7 +19,8 @@ pub(super) const CASES: &[Case] = &[
         "thirty clients are served at once",
         "one client at a time",
         |t| common::crowd(t, 30, 3, discard_some),
-    ),
+    )
+    .several(),
     Case::new(
         "discard",
         "reset",
@@ -29,14 +30,16 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::new("discard", "datagram", "a datagram is not answered", "something is answered", |t| {
         udp::expect_silence(t, b"Hello")
-    }),
+    })
+    .datagrams(),
     Case::new(
         "discard",
         "empty_datagram",
         "an empty datagram is not answered",
         "something is answered",
         |t| udp::expect_silence(t, b""),
-    ),
+    )
+    .datagrams(),
     Case::new(
         "daytime",
         "line",
@@ -50,20 +53,24 @@ pub(super) const CASES: &[Case] = &[
         "what a client sends anyway does not cost it the answer",
         "closing on unread input resets the connection",
         daytime_with_input,
-    ),
+    )
+    .advised(),
     Case::new("daytime", "thirty_clients", "thirty clients at once get the time", "a small backlog", |t| {
         (0..30).try_for_each(|_| daytime(t))
-    }),
+    })
+    .several(),
     Case::new("daytime", "datagram", "any datagram brings the time", "the request is looked at", |t| {
         daytime_datagram(t, b"what time is it?")
-    }),
+    })
+    .datagrams(),
     Case::new(
         "daytime",
         "empty_datagram",
         "an empty datagram brings the time",
         "an empty recv is taken for the end",
         |t| daytime_datagram(t, b""),
-    ),
+    )
+    .datagrams(),
     Case::new(
         "time",
         "seconds",
@@ -77,17 +84,20 @@ pub(super) const CASES: &[Case] = &[
         "what a client sends anyway does not cost it the answer",
         "closing on unread input resets the connection",
         time_with_input,
-    ),
+    )
+    .advised(),
     Case::new("time", "datagram", "any datagram brings the seconds", "the request is looked at", |t| {
         seconds(&udp::ask(t, b"x")?)
-    }),
+    })
+    .datagrams(),
     Case::new(
         "time",
         "empty_datagram",
         "an empty datagram brings the seconds",
         "an empty recv is taken for the end",
         |t| seconds(&udp::ask(t, b"")?),
-    ),
+    )
+    .datagrams(),
     Case::new(
         "chargen",
         "pattern",
@@ -108,14 +118,17 @@ pub(super) const CASES: &[Case] = &[
         "a client that does not read keeps nobody waiting, and misses nothing",
         "sendall blocks the only thread",
         chargen_stalled,
-    ),
+    )
+    .advised()
+    .several(),
     Case::new(
         "chargen",
         "thirty_clients",
         "thirty clients are served at once",
         "one client is served until it leaves",
         chargen_crowd,
-    ),
+    )
+    .several(),
     Case::new("chargen", "reset", "clients that reset harm nobody", "SIGPIPE ends the server", |t| {
         common::after_resets(t, b"x", |client| client.take(74).map(drop))
     }),

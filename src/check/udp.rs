@@ -51,12 +51,7 @@ pub(super) fn expect_silence(target: &Target, question: &[u8]) -> Outcome {
 
 /// What is wrong with an answer.
 pub(super) fn failure(expected: &str, sent: &[u8], came: &[u8], ended: &str) -> Failure {
-    Failure {
-        expected: expected.to_owned(),
-        sent: sent.to_vec(),
-        came: came.to_vec(),
-        ended: ended.to_owned(),
-    }
+    Failure { expected: expected.to_owned(), sent: sent.into(), came: came.into(), ended: ended.to_owned() }
 }
 
 fn socket(target: &Target) -> Outcome<UdpSocket> {

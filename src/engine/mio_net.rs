@@ -110,6 +110,10 @@ impl Net for MioNet {
         sockets::send_file(stream.as_fd(), file, offset, len)
     }
 
+    fn received(&self, stream: &OwnedFd) -> Option<u64> {
+        sockets::received(stream.as_fd())
+    }
+
     fn has_unread(&self, stream: &OwnedFd) -> bool {
         sockets::has_unread(stream)
     }

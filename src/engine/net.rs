@@ -104,6 +104,11 @@ pub trait Net {
         len: usize,
     ) -> Result<usize, Errno>;
 
+    /// How many bytes of this stream the peer has received, if the network knows.
+    fn received(&self, _stream: &Self::Stream) -> Option<u64> {
+        None
+    }
+
     /// Whether there is input that has not been read: closing then would make the kernel send a reset.
     fn has_unread(&self, stream: &Self::Stream) -> bool;
 

@@ -30,6 +30,45 @@ pub(super) fn has_unread(stream: impl AsFd) -> bool {
     rustix::io::ioctl_fionread(stream).is_ok_and(|n| n > 0)
 }
 
+/// How many bytes the peer's kernel has acknowledged: what was written, less what waits in this machine.
+/// None where that is not known, as for Unix sockets.
+#[cfg(target_os = "linux")]
+pub(super) fn received(stream: BorrowedFd<'_>) -> Option<u64> {
+    Some(nix::sys::socket::getsockopt(&stream, tcp::Info).ok()?.bytes_acked)
+}
+
+/// Nothing is known of that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
+    None
+}
+
+/// An option of sockets that nix does not have.
+#[cfg(target_os = "linux")]
+mod tcp {
+    use nix::{getsockopt_impl, libc, sockopt_impl};
+
+    /// The kernel's `struct tcp_info` up to the one field that is wanted; the kernel fills in as much of
+    /// it as it is asked for. It has had this field since Linux 4.1.
+    #[derive(Debug, Clone, Copy)]
+    #[repr(C)]
+    // The macro makes it part of a public trait's implementation.
+    #[allow(unreachable_pub)]
+    pub struct State {
+        before: [u64; 15],
+        pub(super) bytes_acked: u64,
+    }
+
+    sockopt_impl!(
+        /// What the kernel knows of a TCP connection.
+        Info,
+        GetOnly,
+        libc::IPPROTO_TCP,
+        libc::TCP_INFO,
+        State
+    );
+}
+
 /// Writes `first`, then `second` if there is any. With `more`, what is written waits for the file that
 /// follows it, so that both go into one packet.
 pub(super) fn write(stream: BorrowedFd<'_>, first: &[u8], second: &[u8], more: bool) -> Result<usize, Errno> {

@@ -6,6 +6,7 @@
 //! is refused and the connection closes, so that nothing behind it is ever taken for a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::access::Said;
 use self::body::Body;
@@ -125,6 +126,10 @@ impl Handler for Http {
 
     fn expired(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.0.expired(cx)
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.options.progress_timeout
     }
 
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
@@ -353,7 +358,7 @@ impl State {
     /// A reply takes as long as it takes, if enough of it is taken between two deadlines. One that fits
     /// into the output was not expected to wait, so that it gets one such time first.
     fn slow_reader(&mut self, cx: &mut Cx<'_>) -> Flow {
-        let has_progressed = cx.out.has_progressed(limits::HTTP_PROGRESS);
+        let has_progressed = cx.out.has_progressed(limits::PROGRESS);
         if self.is_replying && !has_progressed {
             return Flow::Abort(Why::TimedOut);
         }

@@ -5,14 +5,27 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use clap::ValueEnum;
 
 use rustix::process::{Pid, Signal, kill_process};
 use switchboard::check::Target;
+use switchboard::cli::EngineName;
 use switchboard::protocol::TABLE;
 use tempfile::TempDir;
 
 use super::{PATIENCE, wait_for};
+
+/// Every engine there is, as the command line knows them.
+pub fn engines() -> impl Iterator<Item = &'static str> {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let names = EngineName::value_variants().iter().filter_map(EngineName::to_possible_value);
+        names.map(|value| value.get_name().to_owned()).collect()
+    });
+    NAMES.iter().map(String::as_str)
+}
 
 /// How to start it.
 #[derive(Debug)]

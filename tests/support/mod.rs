@@ -4,13 +4,17 @@
 // The helpers here belong to the tests as much as the tests do.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
+pub mod browser;
 pub mod daemon;
 pub mod proc;
 pub mod program;
 pub mod stress;
 
+pub use browser::Browser;
 pub use daemon::{Daemon, Start};
 pub use program::Program;
 
@@ -30,4 +34,16 @@ pub fn wait_for<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) -> Op
         // Not a wait for something to have happened, only between two looks.
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Says what a test left out for want of a program, past the capture of the output: a person must see it
+/// when all is green, too. Where everything must run (`SWITCHBOARD_TESTS=all`, see `tests/run`), it is a
+/// failure.
+pub fn left_out(what: &str) {
+    if let Ok(mut terminal) = OpenOptions::new().append(true).open("/dev/stderr") {
+        // In one write, so that tests beside this one do not come between.
+        let _ = terminal.write_all(format!("\nLEFT OUT:\n{what}\n").as_bytes());
+    }
+    let all = std::env::var_os("SWITCHBOARD_TESTS").is_some_and(|which| which == "all");
+    assert!(!all, "left out:\n{what}");
 }

@@ -193,6 +193,9 @@ impl<S> Slot<S> {
         context: &mut Context<N>,
         buffer: &mut [u8],
     ) {
+        if let Some(out) = self.conn.out() {
+            out.set_received(context.net.received(&self.stream));
+        }
         self.with_env(id, context, Conn::tick);
         self.flush(context, &[]);
         self.conclude(context, buffer);
@@ -311,7 +314,6 @@ impl<S> Slot<S> {
                     out.advance(n as u64);
                     let is_done = out.is_empty();
                     self.written += n as u64;
-                    self.conn.progressed(context.now);
                     if n < wanted {
                         self.marks.remove(Marks::WRITABLE);
                     }
@@ -319,7 +321,12 @@ impl<S> Slot<S> {
                         break;
                     }
                 }
-                Err(Errno::AGAIN) => self.marks.remove(Marks::WRITABLE),
+                Err(Errno::AGAIN) => {
+                    self.marks.remove(Marks::WRITABLE);
+                    if out.wants_received() {
+                        out.set_received(context.net.received(&self.stream));
+                    }
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::IO) => return self.conn.fail(Why::Failed),
                 Err(_) => return self.conn.fail(Why::PeerReset),

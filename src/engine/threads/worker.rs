@@ -69,6 +69,9 @@ impl Worker {
     /// Serves the connection from its first to its last moment.
     pub(super) fn run(mut self) {
         self.state.shared.observer.opened();
+        // A peer that does not read must not hide the deadlines.
+        let look = Some(limits::BLOCKED_WRITE);
+        let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
         self.call(Conn::open);
         if let Some(member) = self.conn.member() {
             self.writer = Writer::start(&self.state.shared, &self.stream, member);
@@ -160,25 +163,28 @@ impl Worker {
 
     /// Writes everything that waits; `fresh` bytes of the buffer were read last.
     fn flush(&mut self, fresh: usize) {
-        let finishing = matches!(self.conn.life(), Life::Finishing(_));
-        let turn = match &self.writer {
+        // Out of the way of the session, which may be called in the middle of this.
+        let writer = self.writer.take();
+        let turn = match &writer {
             None => None,
-            Some(writer) if !finishing => Some(writer.turn()),
-            Some(writer) => match writer.turn_within(limits::FINISH_PROGRESS) {
-                Some(turn) => Some(turn),
-                // It has ended its side and reads nothing: both threads would wait for ever.
-                None => return self.conn.fail(Why::TimedOut),
-            },
+            Some(writer) if !matches!(self.conn.life(), Life::Finishing(_)) => Some(writer.turn()),
+            Some(writer) => writer.turn_within(limits::FINISH_PROGRESS),
         };
-        if finishing {
-            let _ = sockopt::set_socket_timeout(
-                &*self.stream,
-                sockopt::Timeout::Send,
-                Some(limits::FINISH_PROGRESS),
-            );
+        if turn.is_none() && writer.is_some() {
+            // It has ended its side and reads nothing: both threads would wait for ever.
+            self.conn.fail(Why::TimedOut);
+        } else {
+            self.write_all(fresh);
         }
-        let fresh = self.buffer.get(..fresh).unwrap_or_default();
-        while let Some(out) = self.conn.out() {
+        drop(turn);
+        self.writer = writer;
+    }
+
+    fn write_all(&mut self, fresh: usize) {
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut fresh = buffer.get(..fresh).unwrap_or_default();
+        while !matches!(self.conn.life(), Life::Dead(_)) {
+            let Some(out) = self.conn.out() else { break };
             let sent = match out.front(fresh) {
                 Front::Empty => break,
                 Front::Bytes(first, second) => {
@@ -196,16 +202,30 @@ impl Worker {
                     self.written += n as u64;
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.conn.fail(Why::TimedOut),
+                Err(Errno::AGAIN) => {
+                    out.keep(fresh);
+                    fresh = &[];
+                    self.look_at_the_clock();
+                }
                 Err(Errno::IO) => self.conn.fail(Why::Failed),
                 Err(_) => self.conn.fail(Why::PeerReset),
             }
-            if matches!(self.conn.life(), Life::Dead(_)) {
-                break;
-            }
         }
-        drop(turn);
         self.conn.settle(fresh, &mut self.pool);
+        self.buffer = buffer;
+    }
+
+    /// The peer takes nothing for now: the session is told if its deadline has passed.
+    fn look_at_the_clock(&mut self) {
+        let is_due = self.conn.deadline() <= self.state.now();
+        if let Some(out) = self.conn.out()
+            && (is_due || out.wants_received())
+        {
+            out.set_received(sockets::received(self.stream.as_fd()));
+        }
+        if is_due {
+            self.call(Conn::tick);
+        }
     }
 
     fn close(&mut self, why: Why) {

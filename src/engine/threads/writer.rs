@@ -127,7 +127,8 @@ impl Inner {
         while !lines.is_empty() {
             match rustix::io::write(self.stream.as_fd(), lines) {
                 Ok(n) => lines = lines.get(n..).unwrap_or_default(),
-                Err(Errno::INTR) => {}
+                // The socket's time-out, which is for deadlines: there is none here.
+                Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(error),
             }
         }

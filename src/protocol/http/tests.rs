@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 
+use self::rows::{Case, LONG};
 use super::{Http, Options};
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::out::{Front, Out};
@@ -26,8 +27,10 @@ mod hostile;
 mod listings;
 mod log;
 mod options;
+mod paths;
 mod races;
 mod ranges;
+mod rows;
 
 /// A directory with something of every kind, and one outside that must never be seen.
 struct Site {
@@ -35,9 +38,6 @@ struct Site {
     options: Arc<Options>,
     clock: fn() -> SystemTime,
 }
-
-/// Longer than what is sent from memory.
-const LONG: usize = 20_000;
 
 impl Site {
     fn new() -> Self {
@@ -47,25 +47,9 @@ impl Site {
     fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
-        fs::create_dir_all(root.join("sub/deep")).unwrap();
-        fs::create_dir(root.join("with index")).unwrap();
+        fs::create_dir(&root).unwrap();
         fs::create_dir(&outside).unwrap();
-        let put = |path: &str, content: &[u8]| fs::write(root.join(path), content).unwrap();
-        put("a.txt", b"hello\n");
-        put("empty.html", b"");
-        put("long.bin", &vec![b'x'; LONG]);
-        put("sub/b.txt", b"below\n");
-        put("with index/index.html", b"<h1>index</h1>");
-        put("back\\slash", b"one name\n");
-        put(".secret", b"hidden\n");
-        fs::write(outside.join("passwd"), b"SECRET").unwrap();
-        let link = |to: &Path, from: &str| symlink(to, root.join(from)).unwrap();
-        link(Path::new("../outside/passwd"), "relative");
-        link(&outside.join("passwd"), "absolute");
-        link(&outside, "out");
-        link(Path::new("../a.txt"), "sub/inside");
-        link(Path::new("missing"), "dangling");
-        link(Path::new("loop"), "loop");
+        rows::fill(&root, &outside);
         Self { options: Arc::new(Options { root, ..options }), dir, clock: || shared().wall_clock() }
     }
 
@@ -76,9 +60,7 @@ impl Site {
 
     /// Puts a file below the root, last modified `at` seconds after 1970.
     fn put(&self, path: &str, content: &[u8], at: u64) {
-        fs::write(self.root().join(path), content).unwrap();
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
-        fs::File::open(self.root().join(path)).unwrap().set_modified(at).unwrap();
+        rows::put(self.root(), path, content, at);
     }
 
     /// The value of a field of the reply to this request line and these fields.
@@ -126,19 +108,6 @@ impl Site {
 fn a_day_later() -> SystemTime {
     static CLOCK: OnceLock<SystemTime> = OnceLock::new();
     *CLOCK.get_or_init(|| SystemTime::now() + Duration::from_secs(86_400))
-}
-
-/// One request, and what its reply must be.
-struct Case {
-    /// Method and target.
-    line: &'static str,
-    /// Fields, separated by ` | `; `{t}` stands for the entity tag of `/a.txt`.
-    fields: &'static str,
-    status: u16,
-    /// What the reply has, its body included.
-    has: &'static [&'static str],
-    /// What it has not.
-    lacks: &'static [&'static str],
 }
 
 /// Checks each case whole, byte by byte, cut in two at every place, and twice in a pipeline.
@@ -319,11 +288,11 @@ fn a_slow_reader_is_kept_and_a_dead_one_is_not() {
     client.with(|conn, env| conn.input(b"GET /long.bin HTTP/1.1\r\nHost: h\r\n\r\n", env));
     read_head(&mut client);
     for _ in 0..10 {
-        client.conn.out().unwrap().advance(crate::limits::HTTP_PROGRESS);
+        client.conn.out().unwrap().advance(crate::limits::PROGRESS);
         client.wait(60);
         assert!(client.is_open());
     }
-    client.conn.out().unwrap().advance(crate::limits::HTTP_PROGRESS - 1);
+    client.conn.out().unwrap().advance(crate::limits::PROGRESS - 1);
     client.wait(60);
     assert_eq!(client.conn.life(), Life::Dead(Why::TimedOut));
 }

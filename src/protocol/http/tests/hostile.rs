@@ -115,7 +115,40 @@ proptest! {
         prop_assert_eq!(site.ask(pieces.iter().map(Vec::as_slice)), (client.got.clone(), is_open));
         prop_assert_eq!(site.ask(whole.chunks(1)), (client.got, is_open));
     }
+
+    /// Each request has its own answer, in order, whatever stands before it and wherever it is cut.
+    #[test]
+    fn a_pipeline_is_its_requests_one_by_one(
+        requests in vec(prop::sample::select(SOUND), 1..8),
+        cuts in vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let site = SITE.with(std::rc::Rc::clone);
+        let whole = requests.concat().into_bytes();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(whole.len() + 1)).collect();
+        cuts.extend([0, whole.len()]);
+        cuts.sort_unstable();
+        let (got, is_open) = site.ask(cuts.windows(2).map(|pair| &whole[pair[0]..pair[1]]));
+        let separately: Vec<u8> = requests.iter().flat_map(|one| site.ask([one.as_bytes()]).0).collect();
+        prop_assert!(is_open);
+        prop_assert_eq!(got, separately);
+    }
 }
+
+/// Requests after which the connection stays, of every framing.
+const SOUND: &[&str] = &[
+    "GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n",
+    "HEAD /long.bin HTTP/1.1\r\nHost: h\r\n\r\n",
+    "GET /long.bin HTTP/1.1\r\nHost: h\r\nRange: bytes=5-7\r\n\r\n",
+    "GET /long.bin HTTP/1.1\r\nHost: h\r\n\r\n",
+    "\r\nGET /none HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    "POST /a.txt HTTP/1.1\r\nHost: h\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    "GET /sub/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nGET\r\n0\r\nX: y\r\n\r\n",
+    "GET /sub/../x HTTP/1.1\r\nHost: h\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+    "GET /sub HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\n\r\n",
+    "BREW /a.txt HTTP/1.1\r\nHost: h\r\n\r\n",
+    "GET /a.txt HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+];
 
 thread_local! {
     static SITE: std::rc::Rc<Site> = std::rc::Rc::new(Site::new());
