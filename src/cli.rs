@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use serde::Deserialize;
 
 use crate::check;
@@ -28,6 +29,12 @@ Examples:
 
 Every flag can be set in the environment (--bind: SWITCHBOARD_BIND), and most
 in a file (--config). A flag wins over the environment, which wins over the file.";
+
+const COMPLETIONS: &str = "\
+Examples:
+  switchboard completions bash > ~/.local/share/bash-completion/completions/switchboard
+  switchboard completions zsh > ~/.zfunc/_switchboard    (with fpath+=~/.zfunc before compinit)
+  switchboard completions fish > ~/.config/fish/completions/switchboard.fish";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -58,6 +65,12 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// List the services: name, default port, what it does, where it is specified
     Services,
+    /// Print what makes a shell complete this program's words on Tab
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// The shell [e.g. bash]
+        shell: Shell,
+    },
     /// Tell what a server does wrong: the conformance cases, each failure explained
     #[command(after_help = check::command::EXAMPLES)]
     Check(Box<check::command::Args>),
@@ -303,6 +316,13 @@ where
     };
     given.0.from_environment = from_environment(given.1);
     Ok(cli)
+}
+
+/// The script that makes a shell complete the program's words.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);
+    script
 }
 
 fn from_environment(matches: &ArgMatches) -> Vec<String> {

@@ -7,20 +7,56 @@ use std::io;
 
 use clap::Subcommand;
 
+pub mod common;
+pub mod echo;
+pub mod get;
+pub mod listen;
+pub mod lookup;
+pub mod output;
+pub mod send;
+pub mod stats;
 pub mod target;
+pub mod time;
+pub mod wait;
 
+pub use common::Common;
 pub use target::{Family, Target};
 
 /// The clients, a subcommand each.
 #[derive(Debug, Subcommand)]
-pub enum Client {}
+pub enum Client {
+    /// Send messages, show what comes back and how long it took
+    Echo(Box<echo::Args>),
+    /// Ask for the time, and say by how much the clocks differ
+    Time(Box<time::Args>),
+    /// Get a page or a file from a web server
+    Get(Box<get::Args>),
+    /// Send a text to whoever listens
+    Send(Box<send::Args>),
+    /// Receive what others send, and show it
+    Listen(Box<listen::Args>),
+    /// Ask what this machine, a name or an address is called
+    Lookup(lookup::Args),
+}
 
 /// Runs a client until it is done.
 ///
 /// # Errors
 /// What kept it from doing what was asked.
 pub fn run(client: &Client) -> Result<(), Error> {
-    match *client {}
+    let result = match client {
+        Client::Echo(args) => echo::run(args),
+        Client::Time(args) => time::run(args),
+        Client::Send(args) => send::run(args),
+        Client::Listen(args) => listen::run(args),
+        Client::Get(args) => get::run(args),
+        Client::Lookup(args) => lookup::run(args),
+    };
+    match result {
+        // Who read the output had enough of it: that is no failure, and nobody is left to tell.
+        Err(Error::ReaderGone) => Ok(()),
+        other => other,
+    }
 }
 
 /// Why a client ends without having done what it was asked. Each one says in a line what to check.
@@ -43,6 +79,9 @@ pub enum Error {
         /// Why it could not.
         error: io::Error,
     },
+    /// Whoever read standard output is gone (`| head -1`): nothing is said, the exit code is 0.
+    #[error("nobody reads the output any more")]
+    ReaderGone,
 }
 
 impl Error {
@@ -51,6 +90,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Network(_) | Self::Wrong(_) | Self::File { .. } => 1,
+            Self::ReaderGone => 0,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::bind::{self, SocketFiles};
-use crate::cli::{Cli, Command, ServeArgs};
+use crate::cli::{self, Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
 use crate::engine::{self, Setup};
@@ -65,6 +65,10 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Serve(args)) => serve(args),
         Some(Command::Services) => {
             print(&start::services(&Screen::of(&std::io::stdout())));
+            Ok(())
+        }
+        Some(Command::Completions { shell }) => {
+            print(&String::from_utf8_lossy(&cli::completions(*shell)));
             Ok(())
         }
         Some(Command::Check(args)) => Ok(check::command::run(args)?),

@@ -10,7 +10,7 @@ use crate::engine;
 use crate::protocol::{Kind, Row, TABLE};
 use crate::service::{Address, Service};
 
-mod lan;
+pub(crate) mod lan;
 mod place;
 mod table;
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::Error;
+use super::{Error, wait};
+use crate::escape::Escaped;
 
 /// Which addresses of a name are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +21,8 @@ pub enum Family {
 }
 
 impl Family {
-    fn has(self, address: &SocketAddr) -> bool {
+    /// Whether an address belongs to it.
+    pub fn has(self, address: &SocketAddr) -> bool {
         match self {
             Self::Any => true,
             Self::V4 => address.is_ipv4(),
@@ -56,20 +58,21 @@ impl Target {
         Ok(Self { host: host.to_owned(), port })
     }
 
-    /// Its addresses, those of the wanted family only.
+    /// Its addresses, those of the wanted family only, within `timeout`.
     ///
     /// # Errors
-    /// There is no such name, or it has no such address.
-    pub fn addresses(&self, family: Family) -> Result<Vec<SocketAddr>, Error> {
-        let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| {
-            Error::Network(format!("{}: no such host ({error}); check the name and the network", self.host))
-        })?;
-        let found: Vec<_> = found.filter(|address| family.has(address)).collect();
-        if found.is_empty() {
-            let kind = if family == Family::V6 { "IPv6" } else { "IPv4" };
-            return Err(Error::Network(format!("{}: it has no {kind} address", self.host)));
+    /// There is no such name, nobody could tell, or it has no such address.
+    pub fn addresses(&self, family: Family, timeout: Duration) -> Result<Vec<SocketAddr>, Error> {
+        let found = look_up(&self.host, self.port, timeout)?;
+        let fit: Vec<_> = found.into_iter().filter(|address| family.has(address)).collect();
+        if fit.is_empty() {
+            let (kind, flag) = if family == Family::V6 { ("IPv6", "-6") } else { ("IPv4", "-4") };
+            return Err(Error::Network(format!(
+                "{}: it has no {kind} address; try it without {flag}",
+                Escaped::new(self.host.as_bytes())
+            )));
         }
-        Ok(found)
+        Ok(fit)
     }
 
     /// Connects to the first address that answers, within `timeout` for all of them together.
@@ -78,23 +81,51 @@ impl Target {
     /// None of them answers; the last one's reason is told.
     pub fn connect(&self, family: Family, timeout: Duration) -> Result<TcpStream, Error> {
         let deadline = Instant::now() + timeout;
-        let mut last = Error::Network(format!("{self}: timed out after {timeout:?}"));
-        for address in self.addresses(family)? {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            match TcpStream::connect_timeout(&address, left) {
+        let addresses = self.addresses(family, timeout)?;
+        let mut last = self.failed(&io::ErrorKind::TimedOut.into());
+        for (tried, address) in addresses.iter().enumerate() {
+            // One address that swallows everything must leave time for the others.
+            let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            let share = deadline.saturating_duration_since(Instant::now()) / untried;
+            match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
                 Ok(stream) => {
                     // One message, one answer: waiting for more to send would only delay it.
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Err(error) => last = Error::Network(format!("{self}: {}", explain(&error))),
+                Err(error) => last = self.failed(&error),
             }
         }
         Err(last)
     }
+
+    /// An error of the network at this target, in a line that says what to check.
+    pub fn failed(&self, error: &io::Error) -> Error {
+        Error::Network(format!("{self}: {}", explain(error)))
+    }
+}
+
+/// Asks the resolver, for as long as `timeout`.
+fn look_up(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, Error> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let name = host.to_owned();
+    let found = wait::in_time(timeout, move || {
+        (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)
+    });
+    let why = match found {
+        Some(Ok(found)) => return Ok(found),
+        Some(Err(error)) => {
+            let text = error.to_string();
+            format!("name not found ({}); is it spelt right", text.rsplit(": ").next().unwrap_or_default())
+        }
+        None => "looking up the name timed out; does the name server answer".to_owned(),
+    };
+    let shown = Escaped::new(host.as_bytes());
+    Err(Error::Network(format!(
+        "{shown}: {why}, and is there a network? An address such as 192.168.1.5 works without"
+    )))
 }
 
 impl std::fmt::Display for Target {
@@ -110,21 +141,25 @@ impl std::fmt::Display for Target {
 /// What an error of the network means, and what to check.
 pub fn explain(error: &io::Error) -> String {
     use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::ConnectionRefused => {
-            "refused: nothing listens there; is the server running, on this port?".into()
-        }
+    let text = match error.kind() {
+        Kind::ConnectionRefused => "refused: nothing listens there; is the server running, on this port?",
         Kind::TimedOut | Kind::WouldBlock => {
-            "timed out: no answer; is the host up, does a firewall drop it?".into()
+            "timed out: no answer; is the host up, and does a firewall drop it? (--timeout waits longer)"
         }
         Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => {
-            "reset: the server closed the connection without reading everything".into()
+            "reset: the server closed before everything was said; did it crash, or refuse this client?"
         }
+        Kind::UnexpectedEof => "closed: the server ended the connection too early; is this the right port?",
         Kind::HostUnreachable | Kind::NetworkUnreachable => {
-            "unreachable: no way to that network from here".into()
+            "unreachable: no way to that address from here; is it right, and is there a network?"
         }
-        _ => error.to_string(),
-    }
+        Kind::PermissionDenied => {
+            "not allowed: a firewall on this machine, or a broadcast without --broadcast?"
+        }
+        Kind::AddrNotAvailable => "no such address: this machine has no way to use it; is IPv6 on?",
+        _ => return error.to_string(),
+    };
+    text.to_owned()
 }
 
 fn split(text: &str) -> Result<(&str, Option<&str>), Error> {
@@ -136,7 +171,8 @@ fn split(text: &str) -> Result<(&str, Option<&str>), Error> {
             (None, _) => Err(usage(text, "behind the ] comes a :PORT or nothing")),
         };
     }
-    if text.parse::<Ipv6Addr>().is_ok() || text.parse::<IpAddr>().is_ok() {
+    // An IPv6 address may name its interface: fe80::1%eth0.
+    if text.split('%').next().is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()) {
         return Ok((text, None));
     }
     match text.rsplit_once(':') {
@@ -148,7 +184,7 @@ fn split(text: &str) -> Result<(&str, Option<&str>), Error> {
 }
 
 fn usage(text: &str, what: &str) -> Error {
-    Error::Usage(format!("{text:?}: {what}"))
+    Error::Usage(format!("\"{}\": {what}", Escaped::bounded(text.as_bytes(), 300)))
 }
 
 #[cfg(test)]
@@ -169,6 +205,8 @@ mod tests {
         is("::1", "::1", 7);
         is("[::1]", "::1", 7);
         is("[::1]:80", "::1", 80);
+        is("fe80::1%eth0", "fe80::1%eth0", 7);
+        is("[fe80::1%eth0]:80", "fe80::1%eth0", 80);
         for bad in ["", "h:", "h:x", "h:0", "h:65536", "[::1", "[::1]80", "fe80::zz:80"] {
             assert_eq!(parsed(bad), None, "{bad}");
         }

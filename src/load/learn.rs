@@ -25,7 +25,7 @@ const LONGEST: usize = 4 * 1024 * 1024;
 /// It is not there, or what it answers cannot be relied on.
 pub fn learn(load: &Load) -> Result<(SocketAddr, Recipe), Error> {
     if load.udp {
-        let addresses = load.target.addresses(Family::Any)?;
+        let addresses = load.target.addresses(Family::Any, load.timeout)?;
         let address = addresses.first().copied().ok_or_else(|| network(load, "it has no address"))?;
         return Ok((address, recipe(load, &Dial { load, address })?));
     }

@@ -11,11 +11,11 @@ use std::time::Duration;
 use self::access::Said;
 use self::body::Body;
 use self::head::{Found, Search};
-use self::listing::Listing;
 use self::refusal::{Refusal, Status};
 use self::reply::Sent;
 use self::request::{Exchange, Framing, Request};
-use self::serve::{Served, again, serve};
+use self::serve::{Served, at_once, serve};
+use self::stage::{Marks, Stage, Waiting, Work};
 use super::{Cx, Flow, Handler, Protocol, Why};
 use crate::limits;
 
@@ -31,10 +31,10 @@ mod listing;
 mod mime;
 mod options;
 mod order;
+mod ordinary;
 mod page;
 mod ranges;
 mod refusal;
-mod repeat;
 mod reply;
 mod request;
 mod resource;
@@ -42,50 +42,18 @@ mod root;
 mod send;
 mod serve;
 mod site;
+mod stage;
 mod target;
 #[cfg(test)]
 mod tests;
 mod validators;
+mod words;
 
 pub use options::Options;
 
-/// A connection; boxed, so that a session stays small.
+/// A connection.
 #[derive(Debug)]
-pub struct Http(Box<State>);
-
-/// Small, as thousands of connections may wait for their next request.
-#[derive(Debug)]
-struct State {
-    options: Arc<Options>,
-    /// What the current request still needs; none between requests and within a head.
-    work: Option<Box<Work>>,
-    search: Search,
-    /// A head has begun and its deadline runs.
-    has_begun: bool,
-    /// The deadline that runs is that of a reply.
-    is_replying: bool,
-    /// The connection ends when what has come is answered.
-    ending: Option<Why>,
-}
-
-const _: () = assert!(size_of::<State>() <= 32);
-
-#[derive(Debug)]
-enum Work {
-    /// The rest of the body is to be dropped, then the request answered.
-    Body(Body, Waiting),
-    /// The rest of the reply is to be sent, then what was asked noted.
-    Listing(Box<Listing>, Option<Said<'static>>),
-}
-
-/// A request that waits for the end of its body: its head, to be taken apart again.
-#[derive(Debug)]
-struct Waiting {
-    head: Box<[u8]>,
-    /// Length of the request line.
-    line: usize,
-    exchange: Exchange,
-}
+pub struct Http(Stage);
 
 impl Protocol for Http {
     type Options = Options;
@@ -95,61 +63,84 @@ impl Protocol for Http {
     }
 
     fn new(options: &Arc<Options>) -> Self {
-        Self(Box::new(State {
-            options: Arc::clone(options),
-            work: None,
-            search: Search::default(),
-            has_begun: false,
-            is_replying: false,
-            ending: None,
-        }))
+        Self(Stage::new(options))
     }
 }
 
 impl Handler for Http {
     fn open(&mut self, cx: &mut Cx<'_>) -> Flow {
-        *cx.deadline = cx.now.after(self.0.options.first_byte_timeout);
+        *cx.deadline = cx.now.after(self.0.options().first_byte_timeout);
         Flow::Continue
     }
 
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.0.run(cx)
+        self.run(cx)
     }
 
     fn resume(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.0.resume(cx)
+        if let Some(Work::Listing(listing, _)) = self.0.work() {
+            let is_through = listing.resume(cx);
+            self.reply(cx);
+            if !is_through {
+                return Flow::Yield;
+            }
+            if let Some(flow) = self.listed(cx) {
+                return flow;
+            }
+        } else if !self.has_begun() && self.0.work().is_none() {
+            self.pause(cx);
+        }
+        self.run(cx)
     }
 
     fn eof(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.0.end(Why::PeerDone, cx)
+        self.end(Why::PeerDone, cx)
     }
 
     fn expired(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.0.expired(cx)
+        if !cx.out.is_empty() {
+            return self.slow_reader(cx);
+        }
+        let has_begun = self.has_begun();
+        match self.0.work() {
+            Some(Work::Listing(..)) => {
+                self.reply(cx);
+                Flow::Continue
+            }
+            Some(Work::Body(..)) => {
+                let refusal = timeout("the body of the request has not come");
+                self.refuse_body(&refusal, Why::TimedOut, cx)
+            }
+            None if has_begun => {
+                self.refuse(&timeout(NO_BLANK_LINE), cx.input.rest(), cx);
+                Flow::Finish(Why::TimedOut)
+            }
+            None => Flow::Finish(Why::TimedOut),
+        }
     }
 
     fn patience(&self) -> Duration {
-        self.0.options.progress_timeout
+        self.0.options().progress_timeout
     }
 
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.0.end(Why::Shutdown, cx)
+        self.end(Why::Shutdown, cx)
     }
 
     fn closed(&mut self, cx: &mut Cx<'_>, _why: Why) {
         // Its reader has gone in the middle of it.
-        if let Some(Work::Listing(listing, Some(said))) = self.0.work.as_deref() {
-            said.note(listing.sent(), &self.0.options, cx);
+        if let Some(Work::Listing(listing, Some(said))) = self.0.finish() {
+            said.note(listing.sent(), self.0.options(), cx);
         }
     }
 }
 
-impl State {
+impl Http {
     /// Answers every request that is complete while the output has room. When it is full, another turn
     /// is asked for, so that the pause before the next request begins when the reply is through.
     fn run(&mut self, cx: &mut Cx<'_>) -> Flow {
         while !cx.out.is_full() {
-            let stop = match self.work.as_deref_mut() {
+            let stop = match self.0.work() {
                 None => self.next(cx),
                 Some(Work::Body(..)) => self.body(cx),
                 Some(Work::Listing(..)) => Some(Flow::Yield),
@@ -161,29 +152,11 @@ impl State {
         Flow::Yield
     }
 
-    fn resume(&mut self, cx: &mut Cx<'_>) -> Flow {
-        match self.work.as_deref_mut() {
-            Some(Work::Listing(listing, _)) => {
-                let is_through = listing.resume(cx);
-                self.reply(cx);
-                if !is_through {
-                    return Flow::Yield;
-                }
-                if let Some(flow) = self.listed(cx) {
-                    return flow;
-                }
-            }
-            None if !self.has_begun => self.pause(cx),
-            _ => {}
-        }
-        self.run(cx)
-    }
-
     /// A listing is queued to its end.
     fn listed(&mut self, cx: &mut Cx<'_>) -> Option<Flow> {
-        let Some(Work::Listing(listing, said)) = self.work.take().map(|work| *work) else { return None };
+        let Some(Work::Listing(listing, said)) = self.0.finish() else { return None };
         if let Some(said) = said {
-            said.note(listing.sent(), &self.options, cx);
+            said.note(listing.sent(), self.0.options(), cx);
         }
         self.answered(listing.keep(), cx)
     }
@@ -191,57 +164,55 @@ impl State {
     /// Looks for a request; says what to return if there is none.
     fn next(&mut self, cx: &mut Cx<'_>) -> Option<Flow> {
         // An empty line before a request is left over from clients that say too much (RFC 9112, 2.2).
-        while !self.has_begun && matches!(cx.input.rest(), [b'\r', b'\n', ..]) {
+        while !self.has_begun() && matches!(cx.input.rest(), [b'\r', b'\n', ..]) {
             cx.input.take(2);
         }
         let rest = cx.input.rest();
         if matches!(rest, [] | [b'\r']) {
-            return Some(self.ending.map_or(Flow::Continue, Flow::Finish));
+            return Some(self.0.progress().ending.map_or(Flow::Continue, Flow::Finish));
         }
-        if !self.has_begun
-            && let Some((length, sent)) = again(&self.options, rest, cx)
+        if !self.has_begun()
+            && let Some((length, mut request)) = ordinary::parse(rest)
         {
             let head = cx.input.take(length);
-            self.note(head, sent, cx);
-            return self.answered(true, cx);
+            if let Some(sent) = at_once(self.0.options(), &request, cx) {
+                self.note(head, sent, cx);
+                return self.answered(true, cx);
+            }
+            return self.begin(head, &mut request, cx);
         }
-        match self.search.advance(rest) {
+        match self.0.progress().search.advance(rest) {
             Err(refusal) => Some(self.refuse(&refusal, rest, cx)),
             Ok(None) => Some(self.incomplete(cx)),
             Ok(Some(Found { length, line, parsed })) => {
-                self.search = Search::default();
-                self.has_begun = false;
+                self.0.progress().search = Search::default();
+                self.mark(Marks::BEGUN, false);
                 let head = cx.input.take(length);
                 match Request::parse(head, line, parsed) {
                     Err(refusal) => Some(self.refuse(&refusal, head, cx)),
-                    Ok(mut request) => self.begin((head, line), &mut request, cx),
+                    Ok(mut request) => self.begin(head, &mut request, cx),
                 }
             }
         }
     }
 
     fn incomplete(&mut self, cx: &mut Cx<'_>) -> Flow {
-        if let Some(why) = self.ending {
+        if let Some(why) = self.0.progress().ending {
             if why == Why::PeerDone {
                 self.refuse(&Refusal::bad(NO_BLANK_LINE), cx.input.rest(), cx);
             }
             return Flow::Finish(why);
         }
-        if !self.has_begun {
-            self.has_begun = true;
-            self.is_replying = false;
-            *cx.deadline = cx.now.after(self.options.header_timeout);
+        if !self.has_begun() {
+            self.mark(Marks::BEGUN, true);
+            self.mark(Marks::REPLYING, false);
+            *cx.deadline = cx.now.after(self.0.options().header_timeout);
         }
         Flow::Continue
     }
 
-    fn begin(
-        &mut self,
-        (head, line): (&[u8], usize),
-        request: &mut Request<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Option<Flow> {
-        request.exchange.cors = self.options.cors;
+    fn begin(&mut self, head: &[u8], request: &mut Request<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
+        request.exchange.cors = self.0.options().cors;
         if request.framing == Framing::Length(0) {
             return self.answer(head, request, cx);
         }
@@ -253,46 +224,47 @@ impl State {
             }
             cx.out.push(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        self.is_replying = false;
-        *cx.deadline = cx.now.after(self.options.body_timeout);
-        let waiting = Waiting { head: head.into(), line, exchange: request.exchange };
-        self.work = Some(Box::new(Work::Body(Body::new(request.framing), waiting)));
+        self.mark(Marks::REPLYING, false);
+        *cx.deadline = cx.now.after(self.0.options().body_timeout);
+        let waiting = Waiting { head: head.into(), exchange: request.exchange };
+        self.0.begin(Work::Body(Body::new(request.framing), waiting));
         None
     }
 
     fn body(&mut self, cx: &mut Cx<'_>) -> Option<Flow> {
-        let mut work = self.work.take()?;
-        let Work::Body(body, waiting) = &mut *work else { return None };
-        match body.drop_from(&mut cx.input) {
-            Err(refusal) => Some(self.refuse_body(&refusal, waiting, Why::BadInput, cx)),
-            Ok(false) if self.ending == Some(Why::PeerDone) => {
+        let Some(Work::Body(body, _)) = self.0.work() else { return None };
+        let dropped = body.drop_from(&mut cx.input);
+        let ending = self.0.progress().ending;
+        match dropped {
+            Err(refusal) => Some(self.refuse_body(&refusal, Why::BadInput, cx)),
+            Ok(false) if ending == Some(Why::PeerDone) => {
                 let refusal = Refusal::bad("the body of the request is shorter than announced");
-                Some(self.refuse_body(&refusal, waiting, Why::PeerDone, cx))
+                Some(self.refuse_body(&refusal, Why::PeerDone, cx))
             }
-            Ok(false) => {
-                self.work = Some(work);
-                Some(self.ending.map_or(Flow::Continue, Flow::Finish))
-            }
-            Ok(true) => match Request::parse(&waiting.head, waiting.line, None) {
-                Ok(mut request) => {
-                    request.exchange = waiting.exchange;
-                    self.answer(&waiting.head, &request, cx)
+            Ok(false) => Some(ending.map_or(Flow::Continue, Flow::Finish)),
+            Ok(true) => {
+                let Some(Work::Body(_, waiting)) = self.0.finish() else { return None };
+                match waiting.request() {
+                    Ok(mut request) => {
+                        request.exchange = waiting.exchange;
+                        self.answer(&waiting.head, &request, cx)
+                    }
+                    Err(refusal) => Some(self.refuse(&refusal, &waiting.head, cx)),
                 }
-                Err(refusal) => Some(self.refuse_body(&refusal, waiting, Why::BadInput, cx)),
-            },
+            }
         }
     }
 
     fn answer(&mut self, head: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
-        match serve(&self.options, head, request, cx) {
+        match serve(self.0.options(), request, cx) {
             Served::Answered { keep, sent } => {
                 self.note(head, sent, cx);
                 self.answered(keep, cx)
             }
             Served::Listing(listing) => {
-                let said = access::is_on(&self.options).then(|| Said::by(head).kept());
+                let said = access::is_on(self.0.options()).then(|| Said::by(head).kept());
                 self.reply(cx);
-                self.work = Some(Box::new(Work::Listing(listing, said)));
+                self.0.begin(Work::Listing(listing, said));
                 Some(Flow::Yield)
             }
         }
@@ -300,8 +272,8 @@ impl State {
 
     /// Writes a line into the access log, if there is one.
     fn note(&self, head: &[u8], sent: Sent, cx: &Cx<'_>) {
-        if access::is_on(&self.options) {
-            Said::by(head).note(sent, &self.options, cx);
+        if access::is_on(self.0.options()) {
+            Said::by(head).note(sent, self.0.options(), cx);
         }
     }
 
@@ -312,75 +284,63 @@ impl State {
 
     /// Nothing more will come, or nothing more is to be begun: what has come is still answered.
     fn end(&mut self, why: Why, cx: &mut Cx<'_>) -> Flow {
-        self.ending = Some(why);
+        self.0.progress().ending = Some(why);
         self.run(cx)
     }
 
     /// The pause before a request begins.
     fn pause(&mut self, cx: &mut Cx<'_>) {
-        self.is_replying = false;
-        *cx.deadline = cx.now.after(self.options.keep_alive);
+        self.mark(Marks::REPLYING, false);
+        *cx.deadline = cx.now.after(self.0.options().keep_alive);
     }
 
     /// A reply is being sent. Nearly all are through before anything else happens: then the deadline is
     /// that of the pause.
     fn reply(&mut self, cx: &mut Cx<'_>) {
-        if !cx.out.is_full() && self.work.is_none() {
+        if !cx.out.is_full() && self.0.work().is_none() {
             return self.pause(cx);
         }
-        self.is_replying = true;
+        self.mark(Marks::REPLYING, true);
         cx.out.mark();
-        *cx.deadline = cx.now.after(self.options.progress_timeout);
-    }
-
-    fn expired(&mut self, cx: &mut Cx<'_>) -> Flow {
-        if !cx.out.is_empty() {
-            return self.slow_reader(cx);
-        }
-        let rest = cx.input.rest();
-        match self.work.as_deref() {
-            Some(Work::Listing(..)) => {
-                self.reply(cx);
-                Flow::Continue
-            }
-            Some(Work::Body(_, waiting)) => {
-                let refusal = timeout("the body of the request has not come");
-                self.refuse_body(&refusal, waiting, Why::TimedOut, cx)
-            }
-            None if self.has_begun => {
-                self.refuse(&timeout(NO_BLANK_LINE), rest, cx);
-                Flow::Finish(Why::TimedOut)
-            }
-            None => Flow::Finish(Why::TimedOut),
-        }
+        *cx.deadline = cx.now.after(self.0.options().progress_timeout);
     }
 
     /// A reply takes as long as it takes, if enough of it is taken between two deadlines. One that fits
     /// into the output was not expected to wait, so that it gets one such time first.
     fn slow_reader(&mut self, cx: &mut Cx<'_>) -> Flow {
         let has_progressed = cx.out.has_progressed(limits::PROGRESS);
-        if self.is_replying && !has_progressed {
+        if self.0.progress().marks.contains(Marks::REPLYING) && !has_progressed {
             return Flow::Abort(Why::TimedOut);
         }
-        self.is_replying = true;
-        *cx.deadline = cx.now.after(self.options.progress_timeout);
+        self.mark(Marks::REPLYING, true);
+        *cx.deadline = cx.now.after(self.0.options().progress_timeout);
         Flow::Continue
     }
 
     /// Refuses what `head`, perhaps only the beginning of one, asks for, and closes.
     fn refuse(&self, refusal: &Refusal, head: &[u8], cx: &mut Cx<'_>) -> Flow {
         let head_only = head.starts_with(b"HEAD ");
-        let exchange = Exchange { head_only, minor: 1, keep: false, cors: self.options.cors };
+        let exchange = Exchange { head_only, minor: 1, keep: false, cors: self.0.options().cors };
         let sent = reply::refuse(refusal, exchange, cx);
         self.note(head, sent, cx);
         Flow::Finish(Why::BadInput)
     }
 
     /// Refuses a request whose body is not as it should be, and closes.
-    fn refuse_body(&self, refusal: &Refusal, waiting: &Waiting, why: Why, cx: &mut Cx<'_>) -> Flow {
-        let sent = reply::refuse(refusal, Exchange { keep: false, ..waiting.exchange }, cx);
-        self.note(&waiting.head, sent, cx);
+    fn refuse_body(&mut self, refusal: &Refusal, why: Why, cx: &mut Cx<'_>) -> Flow {
+        if let Some(Work::Body(_, waiting)) = self.0.finish() {
+            let sent = reply::refuse(refusal, Exchange { keep: false, ..waiting.exchange }, cx);
+            self.note(&waiting.head, sent, cx);
+        }
         Flow::Finish(why)
+    }
+
+    fn has_begun(&mut self) -> bool {
+        self.0.progress().marks.contains(Marks::BEGUN)
+    }
+
+    fn mark(&mut self, mark: Marks, yes: bool) {
+        self.0.progress().marks.set(mark, yes);
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 pub mod browser;
 pub mod daemon;
+pub mod own;
 pub mod proc;
 pub mod program;
 pub mod stress;

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
+use memchr::{memchr, memchr2};
+
 use super::options::Options;
 use super::reply::{DATE, Sent};
 use super::site::Site;
+use super::words::printable;
 use crate::journal::Journal;
 use crate::protocol::Cx;
 
@@ -24,17 +27,14 @@ pub(super) struct Said<'a> {
 impl<'a> Said<'a> {
     /// By the head of a request, or by what came of it.
     pub(super) fn by(head: &'a [u8]) -> Self {
-        let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let mut lines = Lines(head).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let line = Cow::Borrowed(lines.next().unwrap_or_default());
         let mut said = Self { line, referer: None, user_agent: None };
         for field in lines {
-            let Some(colon) = field.iter().position(|b| *b == b':') else { continue };
-            let (name, value) = field.split_at_checked(colon).unwrap_or_default();
-            let value = || Some(Cow::Borrowed(value.get(1..)?.trim_ascii()));
-            if name.eq_ignore_ascii_case(b"referer") {
-                said.referer = value();
-            } else if name.eq_ignore_ascii_case(b"user-agent") {
-                said.user_agent = value();
+            if let Some(value) = value_of(b"referer:", field) {
+                said.referer = Some(Cow::Borrowed(value));
+            } else if let Some(value) = value_of(b"user-agent:", field) {
+                said.user_agent = Some(Cow::Borrowed(value));
             }
         }
         said
@@ -49,7 +49,7 @@ impl<'a> Said<'a> {
     /// Notes what was answered, if there is a log.
     pub(super) fn note(&self, sent: Sent, options: &Options, cx: &Cx<'_>) {
         if let Some((site, log)) = site_with_log(options) {
-            let date = site.date(cx.shared.wall_clock());
+            let date = site.date(cx);
             cx.shared.note(log, |text| self.write(text, &date, sent, cx));
         }
     }
@@ -71,13 +71,35 @@ impl<'a> Said<'a> {
     }
 }
 
+/// What stands between line feeds.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let end = memchr(b'\n', self.0);
+        let (line, rest) = self.0.split_at_checked(end.unwrap_or(self.0.len()))?;
+        self.0 = rest.get(1..).unwrap_or_default();
+        (end.is_some() || !line.is_empty()).then_some(line)
+    }
+}
+
+/// The value of a field if it has this name, which ends in the colon.
+#[inline]
+fn value_of<'a>(name: &[u8], field: &'a [u8]) -> Option<&'a [u8]> {
+    let (start, value) = field.split_at_checked(name.len())?;
+    let is_it = start.ends_with(b":") && start.eq_ignore_ascii_case(name);
+    is_it.then(|| value.trim_ascii())
+}
+
 /// Whether anything is noted at all.
 pub(super) fn is_on(options: &Options) -> bool {
     site_with_log(options).is_some()
 }
 
 fn site_with_log(options: &Options) -> Option<(&Site, &Arc<Journal>)> {
-    let site = options.site().ok()?;
+    let site = options.open_site()?;
     Some((site, site.log()?))
 }
 
@@ -96,7 +118,8 @@ fn push_quoted(text: &mut Vec<u8>, value: Option<&[u8]>) {
     let is_plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
     text.push(b'"');
     let mut value = value.unwrap_or(b"-");
-    if value.len() < VALUE && value.iter().all(is_plain) {
+    let is_text = printable(value) == value.len() && memchr2(b'"', b'\\', value).is_none();
+    if value.len() < VALUE && is_text {
         // Nearly every value: it is copied at once.
         text.extend_from_slice(value);
         value = &[];

@@ -3,9 +3,10 @@
 //! Bounded in memory, in entries and in open files. What has not been used since the hand of the clock
 //! last came by makes room first.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::resource::Resource;
 use crate::limits;
@@ -14,38 +15,12 @@ use crate::time::Time;
 /// See the module. A key is the decoded path of a target: see [`super::target::plain_key`].
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    entries: HashMap<Arc<[u8]>, Entry, BuildHasherDefault<Fnv>>,
+    /// Only names of files that exist get into it, so that no stranger can fill it with such as collide.
+    entries: FxHashMap<Arc<[u8]>, Entry>,
     /// All keys, in the order in which they are looked at when room is needed.
     clock: VecDeque<Arc<[u8]>>,
     bytes: usize,
     files: usize,
-}
-
-/// FNV-1a. Only names of files that exist get into the table, so that no stranger can fill it with such
-/// as collide.
-#[derive(Debug)]
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {
-        // The only value hashed is the key itself: its length adds nothing.
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 #[derive(Debug)]
@@ -57,6 +32,12 @@ struct Entry {
     is_used: bool,
 }
 
+impl Entry {
+    fn is_due(&self, now: Time) -> bool {
+        now >= self.checked.after(limits::HTTP_CACHE_TRUST)
+    }
+}
+
 /// What the cache has.
 #[derive(Debug)]
 pub(super) struct Hit {
@@ -66,11 +47,19 @@ pub(super) struct Hit {
 }
 
 impl Cache {
+    /// What is known under a key, if it need not be compared with the disk.
+    #[inline]
+    pub(super) fn fresh(&mut self, key: &[u8], now: Time) -> Option<&Resource> {
+        let entry = self.entries.get_mut(key).filter(|entry| !entry.is_due(now))?;
+        entry.is_used = true;
+        Some(&entry.resource)
+    }
+
     /// What is known under a key.
     pub(super) fn get(&mut self, key: &[u8], now: Time) -> Option<Hit> {
         let entry = self.entries.get_mut(key)?;
         entry.is_used = true;
-        let is_due = now >= entry.checked.after(limits::HTTP_CACHE_TRUST);
+        let is_due = entry.is_due(now);
         if is_due {
             entry.checked = now;
         }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use super::refusal::{Refusal, Status};
-use super::request::{Framing, table};
+use super::request::Framing;
+use super::words::{prefix, table};
 use crate::limits;
 
 /// The fields that matter here, as they come. What could be read in two ways is refused.
@@ -17,11 +18,19 @@ pub(super) struct Fields<'a> {
     expect: Option<&'a [u8]>,
     close: bool,
     keep_alive: bool,
-    /// What decides nothing about the connection; most programs say nothing of that kind.
+    pub(super) accepts: Accepts<'a>,
+    /// Boxed, as most requests have none.
     pub(super) conditions: Option<Box<Conditions<'a>>>,
 }
 
-/// What the sender of a request would like.
+/// What forms of the content the sender of a request prefers.
+#[derive(Debug, Default)]
+pub(super) struct Accepts<'a> {
+    pub(super) types: List<'a>,
+    pub(super) codings: List<'a>,
+}
+
+/// Under which conditions, and how much of it, the sender of a request wants something.
 #[derive(Debug, Default)]
 pub(super) struct Conditions<'a> {
     pub(super) if_match: List<'a>,
@@ -30,8 +39,6 @@ pub(super) struct Conditions<'a> {
     pub(super) if_unmodified_since: Single<'a>,
     pub(super) if_range: List<'a>,
     pub(super) range: Single<'a>,
-    pub(super) accept: List<'a>,
-    pub(super) accept_encoding: List<'a>,
 }
 
 /// A field whose value is a list: several such fields are one with commas in between.
@@ -60,7 +67,7 @@ impl<'a> Single<'a> {
     }
 }
 
-impl Conditions<'_> {
+impl<'a> Conditions<'a> {
     /// Those of a request that has none.
     pub(super) const NONE: Self = Self {
         if_match: None,
@@ -69,16 +76,59 @@ impl Conditions<'_> {
         if_unmodified_since: Single::Absent,
         if_range: None,
         range: Single::Absent,
-        accept: None,
-        accept_encoding: None,
     };
 
-    /// Whether they ask for nothing but a certain form of the content.
-    pub(super) fn are_preferences(&self) -> bool {
-        let lists = [&self.if_match, &self.if_none_match, &self.if_range];
-        let singles = [self.if_modified_since, self.if_unmodified_since, self.range];
-        lists.iter().all(|list| list.is_none()) && singles.iter().all(|field| *field == Single::Absent)
+    /// Adds the field that the others were not.
+    #[cold]
+    fn add(&mut self, name: &[u8], value: &'a [u8]) {
+        match name.len() {
+            5 => self.range.add(value),
+            8 if is(name, b"if-match") => join(&mut self.if_match, value),
+            8 => join(&mut self.if_range, value),
+            13 => join(&mut self.if_none_match, value),
+            17 => self.if_modified_since.add(value),
+            _ => self.if_unmodified_since.add(value),
+        }
     }
+}
+
+/// Whether a name is that of a field of [`Conditions`].
+#[inline]
+fn is_condition(name: &[u8]) -> bool {
+    match name.len() {
+        5 => is(name, b"range"),
+        8 => is(name, b"if-match") || is(name, b"if-range"),
+        13 => is(name, b"if-none-match"),
+        17 => is(name, b"if-modified-since"),
+        19 => is(name, b"if-unmodified-since"),
+        _ => false,
+    }
+}
+
+/// Whether a name could be one of those below, by its length and its first letter.
+#[inline]
+fn may_matter(name: &[u8]) -> bool {
+    let first = name.first().map_or(0, u8::to_ascii_lowercase);
+    match name.len() {
+        4 => first == b'h',
+        5 => first == b'r',
+        6 => matches!(first, b'a' | b'e'),
+        8 | 13 | 19 => first == b'i',
+        10 | 14 => first == b'c',
+        15 => first == b'a',
+        17 => matches!(first, b'i' | b't'),
+        _ => false,
+    }
+}
+
+/// Whether a token is this name, in whatever case.
+#[inline]
+fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    // Letters of both cases differ in this bit; a hyphen has it, and no other character of a token makes
+    // one of these with it.
+    let Some(name) = name.first_chunk::<N>() else { return false };
+    let differ = |found: u8, (a, b): (&u8, &u8)| found | ((a | 0x20) ^ b);
+    name.first().map(|b| b | 0x20) == known.first().copied() && name.iter().zip(known).fold(0, differ) == 0
 }
 
 fn join<'a>(list: &mut List<'a>, value: &'a [u8]) {
@@ -97,40 +147,37 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 for a field that came twice or makes no sense.
-    pub(super) fn add(&mut self, name: &str, value: &'a [u8]) -> Result<(), Refusal> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
+    #[inline]
+    pub(super) fn add(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
+        if may_matter(name) { self.note(name, value) } else { Ok(()) }
+    }
+
+    fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
         match name.len() {
-            4 if is("host") => return once(&mut self.host, value, "a request has one Host field"),
-            6 if is("expect") => return once(&mut self.expect, value, "a request has one Expect field"),
-            10 if is("connection") => self.connection(value),
-            14 if is("content-length") => {
+            4 if is(name, b"host") => return once(&mut self.host, value, "a request has one Host field"),
+            6 if is(name, b"expect") => {
+                return once(&mut self.expect, value, "a request has one Expect field");
+            }
+            10 if is(name, b"connection") => self.connection(value),
+            14 if is(name, b"content-length") => {
                 return once(&mut self.length, length(value)?, "a request has one Content-Length field");
             }
-            17 if is("transfer-encoding") => {
+            17 if is(name, b"transfer-encoding") => {
                 return once(&mut self.coding, value, "a request has one Transfer-Encoding field");
             }
-            _ => self.condition(name, value),
+            6 if is(name, b"accept") => join(&mut self.accepts.types, value),
+            15 if is(name, b"accept-encoding") => join(&mut self.accepts.codings, value),
+            _ if is_condition(name) => self.conditions.get_or_insert_default().add(name, value),
+            _ => {}
         }
         Ok(())
     }
 
-    fn condition(&mut self, name: &str, value: &'a [u8]) {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        let all = &mut self.conditions;
-        match name.len() {
-            5 if is("range") => all.get_or_insert_default().range.add(value),
-            6 if is("accept") => join(&mut all.get_or_insert_default().accept, value),
-            8 if is("if-match") => join(&mut all.get_or_insert_default().if_match, value),
-            8 if is("if-range") => join(&mut all.get_or_insert_default().if_range, value),
-            13 if is("if-none-match") => join(&mut all.get_or_insert_default().if_none_match, value),
-            15 if is("accept-encoding") => join(&mut all.get_or_insert_default().accept_encoding, value),
-            17 if is("if-modified-since") => all.get_or_insert_default().if_modified_since.add(value),
-            19 if is("if-unmodified-since") => all.get_or_insert_default().if_unmodified_since.add(value),
-            _ => {}
-        }
-    }
-
     fn connection(&mut self, value: &[u8]) {
+        if value == b"keep-alive" {
+            self.keep_alive = true;
+            return;
+        }
         for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
@@ -138,6 +185,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Exactly one valid Host field in HTTP/1.1, at most one before (RFC 9112, section 3.2).
+    #[inline]
     pub(super) fn check_host(&self, minor: u8) -> Result<(), Refusal> {
         match self.host {
             Some(host) if is_authority(host) => Ok(()),
@@ -151,15 +199,17 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 where two readings are possible, 413 for a body that is too long, 501 for an unknown coding.
+    #[inline]
     pub(super) fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
         match (self.length, self.coding) {
+            (None, None) => Ok(Framing::Length(0)),
             (Some(_), Some(_)) => {
                 Err(Refusal::bad("a request has either Content-Length or Transfer-Encoding, never both"))
             }
             (None, Some(_)) if minor == 0 => Err(Refusal::bad("HTTP/1.0 knows no Transfer-Encoding")),
             (None, Some(coding)) => chunked(coding),
             (Some(length), None) if length > limits::HTTP_BODY => Err(body_too_long()),
-            (length, None) => Ok(Framing::Length(length.unwrap_or(0))),
+            (Some(length), None) => Ok(Framing::Length(length)),
         }
     }
 
@@ -172,6 +222,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 417 for any other expectation.
+    #[inline]
     pub(super) fn expects_continue(&self, minor: u8) -> Result<bool, Refusal> {
         match self.expect {
             Some(value) if minor > 0 && value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
@@ -224,21 +275,24 @@ fn chunked(value: &[u8]) -> Result<Framing, Refusal> {
 
 /// A host and perhaps a port (RFC 3986, section 3.2), without user information.
 pub(super) fn is_authority(value: &[u8]) -> bool {
-    const HOST: [bool; 256] = table(b"-._~%!$&'()*+,;=");
+    static HOST: [bool; 256] = table(b"-._~%!$&'()*+,;=");
     if let [b'[', literal @ ..] = value {
         let Some(end) = literal.iter().position(|b| *b == b']') else { return false };
         let (address, port) = literal.split_at_checked(end).unwrap_or_default();
         let address = std::str::from_utf8(address).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
         return address.is_some() && is_port(port.get(1..).unwrap_or_default());
     }
-    let allowed = |b: u8| HOST.get(usize::from(b)).copied().unwrap_or_default();
-    let host = value.iter().take_while(|b| allowed(**b)).count();
+    let host = prefix(value, &HOST);
     host > 0 && is_port(value.get(host..).unwrap_or_default())
 }
 
 /// Nothing, or a colon and a port; RFC 3986 lets the number be missing.
 fn is_port(text: &[u8]) -> bool {
     let [b':', digits @ ..] = text else { return text.is_empty() };
+    if digits.len() <= 5 {
+        // Of as many digits, the greater number is the greater text.
+        return digits.iter().all(u8::is_ascii_digit) && (digits.len() < 5 || digits <= b"65535".as_slice());
+    }
     let number = digits.iter().try_fold(0_u32, |number, digit| {
         let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
         Some(number * 10 + digit).filter(|number| u16::try_from(*number).is_ok())

@@ -78,7 +78,7 @@ impl Listing {
         request: &Request<'_>,
         cx: &mut Cx<'_>,
     ) -> io::Result<Begun> {
-        let is_json = wants_json(request.conditions().accept.as_deref());
+        let is_json = wants_json(request.accepts.types.as_deref());
         let mut listing = Self {
             options,
             path: target.path().to_path_buf(),

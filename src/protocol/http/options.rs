@@ -88,6 +88,12 @@ impl Options {
         Ok(self.site.get_or_init(|| site))
     }
 
+    /// What [`Options::site`] opened, if it did.
+    #[inline]
+    pub(super) fn open_site(&self) -> Option<&Site> {
+        self.site.get()
+    }
+
     /// Opens everything that is named here.
     ///
     /// # Errors

@@ -2,14 +2,15 @@
 
 use httparse::{EMPTY_HEADER, Header, Status as Parsed, parse_headers};
 
-use super::fields::{Conditions, Fields};
+use super::fields::{Accepts, Conditions, Fields};
 use super::head::target_too_long;
 use super::refusal::{Refusal, Status};
-use super::target::Target;
+use super::target::{Target, plain_key};
+use super::words::{letters, prefix, table};
 use crate::limits;
 
 /// Most fields of a request.
-const MAX_FIELDS: usize = 100;
+pub(super) const MAX_FIELDS: usize = 100;
 
 /// Fields of nearly all requests: room for more is made when it is needed.
 const FEW_FIELDS: usize = 16;
@@ -45,6 +46,8 @@ pub(super) struct RequestLine<'a> {
     pub(super) target: &'a [u8],
     /// 0 for HTTP/1.0, 1 for all that came later.
     pub(super) minor: u8,
+    /// What names the target in the cache: see [`plain_key`].
+    pub(super) key: Option<&'a [u8]>,
 }
 
 impl<'a> RequestLine<'a> {
@@ -70,7 +73,7 @@ impl<'a> RequestLine<'a> {
         if target.len() > limits::HTTP_TARGET {
             return Err(target_too_long());
         }
-        Ok(Self { method, target, minor })
+        Ok(Self { method, target, minor, key: plain_key(target) })
     }
 }
 
@@ -93,33 +96,16 @@ fn minor_version(version: &[u8]) -> Result<u8, Refusal> {
 
 /// Whether this is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|b| is_token_byte(*b))
+    !bytes.is_empty() && token(bytes) == bytes.len()
 }
 
-fn is_token_byte(b: u8) -> bool {
-    const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
-    TOKEN.get(usize::from(b)).copied().unwrap_or_default()
-}
-
-/// Which bytes are letters, digits, or one of `marks`: a look-up is faster than a search for each byte.
-pub(super) const fn table(marks: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    loop {
-        let (mut found, mut rest) = (byte.is_ascii_alphanumeric(), marks);
-        while let [mark, others @ ..] = rest {
-            found |= *mark == byte;
-            rest = others;
-        }
-        let (_, place) = table.split_at_mut(byte as usize);
-        if let [place, ..] = place {
-            *place = found;
-        }
-        if byte == u8::MAX {
-            return table;
-        }
-        byte += 1;
-    }
+/// Length of the token that `bytes` begin with.
+#[inline]
+pub(super) fn token(bytes: &[u8]) -> usize {
+    static TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
+    let length = letters(bytes);
+    // Names of fields end there, nearly all of them.
+    if bytes.get(length) == Some(&b':') { length } else { prefix(bytes, &TOKEN) }
 }
 
 /// How long the body of a request is (RFC 9112, section 6.3).
@@ -144,6 +130,11 @@ pub(super) struct Exchange {
     pub(super) cors: bool,
 }
 
+impl Exchange {
+    /// That of nearly all requests.
+    pub(super) const USUAL: Self = Self { head_only: false, minor: 1, keep: true, cors: false };
+}
+
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -161,6 +152,7 @@ pub(super) struct Request<'a> {
     pub(super) framing: Framing,
     /// The peer waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
+    pub(super) accepts: Accepts<'a>,
     conditions: Option<Box<Conditions<'a>>>,
 }
 
@@ -179,6 +171,15 @@ impl<'a> Request<'a> {
         let line = parsed.map_or_else(|| RequestLine::parse(line), Ok)?;
         let mut fields = Fields::default();
         read_fields(rest, &mut fields)?;
+        Self::new(line, fields, typed)
+    }
+
+    /// A request of this line and these fields; whether its line ends were typed by people.
+    ///
+    /// # Errors
+    /// As of [`Request::parse`].
+    #[inline]
+    pub(super) fn new(line: RequestLine<'a>, fields: Fields<'a>, typed: bool) -> Result<Self, Refusal> {
         fields.check_host(line.minor)?;
         let framing = fields.framing(line.minor)?;
         if typed && fields.announce_body() {
@@ -191,12 +192,18 @@ impl<'a> Request<'a> {
             keep: !typed && fields.keeps_alive(line.minor),
             cors: false,
         };
-        Ok(Self { line, exchange, framing, expects_continue, conditions: fields.conditions })
+        let Fields { accepts, conditions, .. } = fields;
+        Ok(Self { line, exchange, framing, expects_continue, accepts, conditions })
     }
 
-    /// What the sender would like, if it said so.
+    /// What the sender wants only if, or only in part.
     pub(super) fn conditions(&self) -> &Conditions<'a> {
         self.conditions.as_deref().unwrap_or(&Conditions::NONE)
+    }
+
+    /// Whether a reply may be anything else than all of the file.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.conditions.is_some()
     }
 
     /// What to answer once the body is through.
@@ -247,5 +254,5 @@ fn add_all<'a>(
         }
         Err(_) => return Err(Refusal::bad("the value of a field has a forbidden control character")),
     };
-    parsed.iter().try_for_each(|field| fields.add(field.name, field.value))
+    parsed.iter().try_for_each(|field| fields.add(field.name.as_bytes(), field.value))
 }

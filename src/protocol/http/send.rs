@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::conditions::{Verdict, evaluate};
 use super::ranges::{self, Wanted};
 use super::refusal::Status;
-use super::repeat::USUAL;
 use super::reply::{self, Head, Length, Sent};
 use super::request::{Exchange, Request};
 use super::resource::{Content, Form};
@@ -37,11 +36,11 @@ pub(super) fn file(form: &Form, request: &Request<'_>, site: &Site, cx: &mut Cx<
     }
 }
 
-/// All of it. This is what nearly every reply is, so nothing is formatted here.
+/// All of it.
 pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_>) -> Sent {
     let bytes = if exchange.head_only { 0 } else { form.size() };
-    cx.out.push(&site.today(cx.shared.wall_clock()));
-    if exchange == USUAL {
+    site.push_start(cx);
+    if exchange == Exchange::USUAL {
         cx.out.push(&form.rest);
         push_file(form, 0..form.size(), cx);
         return Sent { status: Status::OK.0, bytes };
@@ -52,6 +51,22 @@ pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_
         push(form, 0..form.size(), cx);
     }
     Sent { status: Status::OK.0, bytes }
+}
+
+/// All of a short file, if the cache has it and it was compared with the disk lately, to a usual request
+/// without conditions. Nothing is formatted, allocated or counted here.
+#[inline]
+pub(super) fn at_once(key: &[u8], request: &Request<'_>, site: &Site, cx: &mut Cx<'_>) -> Option<Sent> {
+    let (now, shared) = (cx.now, cx.shared);
+    site.glance(key, now, shared, |resource, start| {
+        let form = resource.form(request.accepts.codings.as_deref());
+        let is_short = matches!(form.content, Content::Bytes(_));
+        is_short.then(|| {
+            cx.out.push(start);
+            cx.out.push(&form.rest);
+            Sent { status: Status::OK.0, bytes: form.size() }
+        })
+    })
 }
 
 /// All of it, as the page for what is not found.

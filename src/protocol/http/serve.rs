@@ -9,13 +9,12 @@ use super::conditions::{Validators, Verdict, evaluate};
 use super::listing::{Listing, Order};
 use super::options::Options;
 use super::refusal::{NOT_A_FILE, Refusal, Status};
-use super::repeat::USUAL;
 use super::reply::{self, Sent};
-use super::request::{Method, Request, Wanted};
+use super::request::{Exchange, Framing, Method, Request, Wanted};
 use super::root::Found;
 use super::send;
 use super::site::Site;
-use super::target::{Target, plain_key};
+use super::target::Target;
 use crate::protocol::Cx;
 
 /// What has become of a request.
@@ -28,9 +27,9 @@ pub(super) enum Served {
 }
 
 /// Answers a request, or begins to.
-pub(super) fn serve(options: &Arc<Options>, head: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Served {
+pub(super) fn serve(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'_>) -> Served {
     let mut exchange = request.exchange;
-    let sent = match answer(options, head, request, cx) {
+    let sent = match answer(options, request, cx) {
         Ok(Answer::Done(sent)) => sent,
         Ok(Answer::Listing(listing)) => return Served::Listing(listing),
         Err(refusal) => {
@@ -46,23 +45,28 @@ pub(super) fn serve(options: &Arc<Options>, head: &[u8], request: &Request<'_>, 
     Served::Answered { keep: exchange.keep, sent }
 }
 
+/// Answers a request if that takes no more than a look into the cache; what nearly every request comes to.
+#[inline]
+pub(super) fn at_once(options: &Options, request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
+    // The body of a request must be read first; one that HEAD has asked for is not sent.
+    let is_usual = request.framing == Framing::Length(0) && request.exchange == Exchange::USUAL;
+    if !is_usual || options.cors || request.is_conditional() {
+        return None;
+    }
+    send::at_once(request.line.key?, request, options.open_site()?, cx)
+}
+
 enum Answer {
     Done(Sent),
     Listing(Box<Listing>),
 }
 
-fn answer(
-    options: &Arc<Options>,
-    head: &[u8],
-    request: &Request<'_>,
-    cx: &mut Cx<'_>,
-) -> Result<Answer, Refusal> {
+fn answer(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'_>) -> Result<Answer, Refusal> {
     let site = options.site()?;
     if matches!(request.line.method, Method::Get | Method::Head)
-        && let Some(key) = plain_key(request.line.target)
+        && let Some(key) = request.line.key
         && let Some(sent) = from_cache(site, key, request, cx)
     {
-        site.remember(head, key, request);
         return Ok(Answer::Done(sent));
     }
     match request.wanted()? {
@@ -71,20 +75,11 @@ fn answer(
     }
 }
 
-/// Answers a request that came before byte by byte, if one stands at the start of `bytes` and its file
-/// is in the cache; says how long it is as well.
-pub(super) fn again(options: &Options, bytes: &[u8], cx: &mut Cx<'_>) -> Option<(usize, Sent)> {
-    let site = options.site().ok()?;
-    let (length, resource, accepts) = site.repeated(bytes, cx)?;
-    let form = resource.form(accepts.as_deref());
-    resource.is_intact(form, cx.now).then(|| (length, send::whole(form, USUAL, site, cx)))
-}
-
 /// Answers without opening anything, if the cache has what is wanted. What is in it may be served: it
 /// was looked at before it got there.
 fn from_cache(site: &Site, key: &[u8], request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
     let resource = site.cached(key, cx)?;
-    let form = resource.form(request.conditions().accept_encoding.as_deref());
+    let form = resource.form(request.accepts.codings.as_deref());
     if !resource.is_intact(form, cx.now) {
         site.forget(key);
         return None;
@@ -113,7 +108,7 @@ fn at(
         }
         Found::File(file, metadata) => {
             let resource = site.load(&key, path, (file, metadata), options, cx)?;
-            let form = resource.form(request.conditions().accept_encoding.as_deref());
+            let form = resource.form(request.accepts.codings.as_deref());
             Ok(Answer::Done(send::file(form, request, site, cx)))
         }
         Found::Directory(_) if !target.is_directory => {
@@ -138,7 +133,7 @@ fn directory(
         match site.find(&index).map_err(Refusal::from) {
             Ok(Found::File(file, metadata)) => {
                 let resource = site.load(&target.key(), &index, (file, metadata), options, cx)?;
-                let form = resource.form(request.conditions().accept_encoding.as_deref());
+                let form = resource.form(request.accepts.codings.as_deref());
                 return Ok(Answer::Done(send::file(form, request, site, cx)));
             }
             Err(refusal) if refusal.status != Status::NOT_FOUND => return Err(refusal),

@@ -9,19 +9,16 @@ use rustix::io::Errno;
 
 use super::cache::{Cache, Hit};
 use super::options::Options;
-use super::repeat::Repeats;
 use super::reply::{self, DATE};
-use super::request::Request;
 use super::resource::Resource;
 use super::root::{Found, Root};
 use crate::journal::Journal;
 use crate::protocol::Cx;
+use crate::shared::Shared;
+use crate::time::Time;
 
 /// The name of the page for what is not found; no path has a NUL.
 const NOT_FOUND_KEY: &[u8] = b"\0not found";
-
-/// A request that came again: its length, its file, and the codings it accepts.
-type Repeated = (usize, Arc<Resource>, Option<Box<[u8]>>);
 
 /// How most replies begin; the date, at its end, is that of another day.
 const START: &[u8; 75] = b"HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
@@ -30,11 +27,48 @@ const START: &[u8; 75] = b"HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: Thu, 
 #[derive(Debug)]
 pub(super) struct Site {
     root: Root,
-    cache: Mutex<Cache>,
-    repeats: Mutex<Repeats>,
-    /// The second in which the last reply was sent, and how replies of that second begin.
-    today: Mutex<(u64, [u8; START.len()])>,
+    /// Under one lock, as nearly every reply needs both.
+    kept: Mutex<Kept>,
     log: OnceLock<Arc<Journal>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    cache: Cache,
+    today: Today,
+}
+
+/// How replies begin at a moment: the clock is looked at once a turn, the date is written once a second.
+#[derive(Debug)]
+struct Today {
+    at: Time,
+    second: u64,
+    start: [u8; START.len()],
+}
+
+impl Default for Today {
+    fn default() -> Self {
+        Self { at: Time::NEVER, second: u64::MAX, start: *START }
+    }
+}
+
+impl Today {
+    fn start(&mut self, now: Time, shared: &Shared) -> &[u8; START.len()] {
+        if self.at != now {
+            self.at = now;
+            self.renew(shared.wall_clock());
+        }
+        &self.start
+    }
+
+    fn renew(&mut self, now: SystemTime) {
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        if self.second != second {
+            self.second = second;
+            let place = self.start.iter_mut().skip(START.len() - DATE);
+            place.zip(reply::date_bytes(now)).for_each(|(to, from)| *to = from);
+        }
+    }
 }
 
 impl Site {
@@ -45,9 +79,7 @@ impl Site {
     pub(super) fn open(options: &Options) -> io::Result<Self> {
         Ok(Self {
             root: Root::open(&options.root, options.follow_symlinks)?,
-            cache: Mutex::default(),
-            repeats: Mutex::default(),
-            today: Mutex::new((u64::MAX, *START)),
+            kept: Mutex::default(),
             log: OnceLock::new(),
         })
     }
@@ -76,32 +108,18 @@ impl Site {
 
     /// What the cache has under a key, compared with the disk if that was not done lately.
     pub(super) fn cached(&self, key: &[u8], cx: &Cx<'_>) -> Option<Arc<Resource>> {
-        let Hit { resource, is_due } = self.cache().get(key, cx.now)?;
+        let Hit { resource, is_due } = self.kept().cache.get(key, cx.now)?;
         // A young file is read again: it could have changed without a trace. And its tag becomes strong.
         if is_due && (resource.is_young || !resource.is_current(&self.root)) {
-            self.cache().remove(key);
+            self.kept().cache.remove(key);
             return None;
         }
         Some(resource)
     }
 
-    /// The file of a request that came before byte by byte and stands at the start of `bytes`: the length
-    /// of the request, the file if the cache has it, and the codings accepted.
-    pub(super) fn repeated(&self, bytes: &[u8], cx: &Cx<'_>) -> Option<Repeated> {
-        let repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = repeats.find(bytes)?;
-        let resource = self.cached(head.key(), cx)?;
-        Some((head.len(), resource, head.accepts().map(Into::into)))
-    }
-
-    /// Remembers the head of a request that the cache has just answered under this key.
-    pub(super) fn remember(&self, head: &[u8], key: &[u8], request: &Request<'_>) {
-        self.repeats.lock().unwrap_or_else(PoisonError::into_inner).remember(head, key, request);
-    }
-
     /// Forgets what turned out to be outdated.
     pub(super) fn forget(&self, key: &[u8]) {
-        self.cache().remove(key);
+        self.kept().cache.remove(key);
     }
 
     /// Makes a resource of an open file, and keeps it.
@@ -118,7 +136,7 @@ impl Site {
     ) -> io::Result<Arc<Resource>> {
         let now = cx.shared.wall_clock();
         let resource = Arc::new(Resource::load(path, opened, &self.root, options, now)?);
-        self.cache().put(key, Arc::clone(&resource), cx.now);
+        self.kept().cache.put(key, Arc::clone(&resource), cx.now);
         Ok(resource)
     }
 
@@ -131,7 +149,7 @@ impl Site {
         let is_short =
             |error: &io::Error| matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
         if found.as_ref().is_err_and(is_short) {
-            self.cache().close_files();
+            self.kept().cache.close_files();
             return self.root.find(path);
         }
         found
@@ -166,28 +184,36 @@ impl Site {
         }
     }
 
-    /// How a reply with a file begins, its date included: made once a second.
-    pub(super) fn today(&self, now: SystemTime) -> [u8; START.len()] {
-        let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        if today.0 != second {
-            let date = reply::date_bytes(now);
-            let place = today.1.iter_mut().skip(START.len() - DATE);
-            place.zip(date).for_each(|(to, from)| *to = from);
-            today.0 = second;
-        }
-        today.1
+    /// Lets somebody look at a file in the cache that was compared with the disk lately, and at how replies
+    /// begin now. Nobody else uses the cache meanwhile.
+    #[inline]
+    pub(super) fn glance<T>(
+        &self,
+        key: &[u8],
+        now: Time,
+        shared: &Shared,
+        look: impl FnOnce(&Resource, &[u8; START.len()]) -> Option<T>,
+    ) -> Option<T> {
+        let mut kept = self.kept();
+        let Kept { cache, today } = &mut *kept;
+        look(cache.fresh(key, now)?, today.start(now, shared))
+    }
+
+    /// Queues the beginning of a reply with a file, its date included.
+    pub(super) fn push_start(&self, cx: &mut Cx<'_>) {
+        cx.out.push(self.kept().today.start(cx.now, cx.shared));
     }
 
     /// The date, as `Date` has it, with its line end.
-    pub(super) fn date(&self, now: SystemTime) -> [u8; DATE] {
+    pub(super) fn date(&self, cx: &Cx<'_>) -> [u8; DATE] {
         let mut date = [b' '; DATE];
-        let today = self.today(now);
-        date.iter_mut().zip(today.iter().skip(START.len() - DATE)).for_each(|(to, from)| *to = *from);
+        let mut kept = self.kept();
+        let start = kept.today.start(cx.now, cx.shared);
+        date.iter_mut().zip(start.iter().skip(START.len() - DATE)).for_each(|(to, from)| *to = *from);
         date
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
