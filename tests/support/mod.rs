@@ -15,6 +15,7 @@ pub mod own;
 pub mod proc;
 pub mod program;
 pub mod proxy;
+pub mod stress;
 pub mod terminal;
 
 pub use browser::Browser;
