@@ -23,6 +23,11 @@ mod unix;
 
 pub use unix::SocketFiles;
 
+/// Why a socket of a client's own was not to be had, in a line that helps.
+pub(crate) fn why_not(address: Address, error: io::Error) -> String {
+    reason::reason(&Failure { address, error }, None)
+}
+
 /// How often another port is tried when port 0 gave one that is not free everywhere.
 const TRIES: usize = 32;
 

@@ -19,6 +19,8 @@ mod client;
 mod collect;
 pub mod command;
 mod common;
+mod console;
+mod download;
 mod echo;
 mod hello;
 mod http;
@@ -30,6 +32,7 @@ mod report;
 mod reqtime;
 mod rfc;
 mod udp;
+mod upload;
 
 pub use client::Client;
 
@@ -148,9 +151,12 @@ pub fn cases(protocol: &str) -> Vec<&'static Case> {
         modify_lines::CASES,
         collect::CASES,
         hello::CASES,
+        upload::CASES,
+        download::CASES,
         chat_any::CASES,
         chat::CASES,
         http::CASES,
+        console::CASES,
     ];
     let is_known = TABLE.iter().any(|row| row.transport.has_tcp() && row.name == protocol);
     let fits = |case: &&Case| is_known && [protocol, ANY].contains(&case.protocol);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use serde::Deserialize;
 
 use crate::check;
@@ -28,6 +29,12 @@ Examples:
 
 Every flag can be set in the environment (--bind: SWITCHBOARD_BIND), and most
 in a file (--config). A flag wins over the environment, which wins over the file.";
+
+const COMPLETIONS: &str = "\
+Examples:
+  switchboard completions bash > ~/.local/share/bash-completion/completions/switchboard
+  switchboard completions zsh > ~/.zfunc/_switchboard    (with fpath+=~/.zfunc before compinit)
+  switchboard completions fish > ~/.config/fish/completions/switchboard.fish";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -58,9 +65,18 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// List the services: name, default port, what it does, where it is specified
     Services,
+    /// Print what makes a shell complete this program's words on Tab
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// The shell [e.g. bash]
+        shell: Shell,
+    },
     /// Tell what a server does wrong: the conformance cases, each failure explained
     #[command(after_help = check::command::EXAMPLES)]
     Check(Box<check::command::Args>),
+    /// Put a load on a server, and verify every byte that comes back
+    #[command(after_help = crate::load::args::EXAMPLES)]
+    Stress(Box<crate::load::Args>),
     /// The clients.
     #[command(flatten)]
     Client(Client),
@@ -118,7 +134,7 @@ pub struct ServeArgs {
     #[arg(hide_env = true, help_heading = "What")]
     pub set: Vec<OptionOf>,
 
-    /// The directory that http serves; the current one unless set
+    /// The directory that http and download serve; the current one unless set
     /// [e.g. --root ~/site]
     #[arg(long, env = "SWITCHBOARD_ROOT", value_name = "DIR", hide_env = true, help_heading = "Files")]
     pub root: Option<PathBuf>,
@@ -164,11 +180,27 @@ pub struct ServeArgs {
     #[arg(help_heading = "Files")]
     pub access_log: Option<PathBuf>,
 
+    /// The directory that upload stores files in, made when the first one comes. It is
+    /// never served [default: uploads] [e.g. --uploads /srv/homework]
+    #[arg(long, env = "SWITCHBOARD_UPLOADS", value_name = "DIR", hide_env = true, help_heading = "Files")]
+    pub uploads: Option<PathBuf>,
+
+    /// Stop when upload has stored one file [e.g. --only upload --once]
+    #[arg(long, env = "SWITCHBOARD_ONCE", hide_env = true, help_heading = "Files")]
+    #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub once: bool,
+
     /// Write everything that is said in the chat to a file, - for stdout
     /// [e.g. --transcript chat.txt]
     #[arg(long, env = "SWITCHBOARD_TRANSCRIPT", value_name = "FILE|-", hide_env = true)]
     #[arg(help_heading = "Files")]
     pub transcript: Option<PathBuf>,
+
+    /// Another name of this machine, to which console answers browsers; may be repeated
+    /// [e.g. --host lab.example.org]
+    #[arg(long, env = "SWITCHBOARD_HOST", value_name = "NAME", value_delimiter = ',', hide_env = true)]
+    #[arg(help_heading = "Where")]
+    pub host: Vec<String>,
 
     /// Read settings from a TOML file [e.g. --config switchboard.toml]
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE", hide_env = true, help_heading = "How")]
@@ -317,6 +349,13 @@ where
     };
     given.0.from_environment = from_environment(given.1);
     Ok(cli)
+}
+
+/// The script that makes a shell complete the program's words.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);
+    script
 }
 
 fn from_environment(matches: &ArgMatches) -> Vec<String> {

@@ -19,10 +19,10 @@ mod draft;
 pub mod duration;
 mod explain;
 mod file;
+mod files;
 mod places;
 #[cfg(test)]
 mod tests;
-mod web;
 
 use file::ConfigFile;
 

@@ -5,6 +5,7 @@
 
 use bitflags::bitflags;
 
+use crate::helper::Job;
 use crate::input::Input;
 use crate::limits;
 use crate::out::Out;
@@ -36,10 +37,12 @@ pub struct Buffers {
     pub out: Out,
 }
 
-/// Buffers not in use, so that a reply costs no allocation.
+/// What the connections of an engine share: buffers not in use, so that a reply costs no allocation, and
+/// the jobs that they want done, see [`Flow::Wait`].
 #[derive(Debug, Default)]
 pub struct Pool {
     free: Vec<Box<Buffers>>,
+    jobs: Vec<(ConnId, Job)>,
 }
 
 impl Pool {
@@ -55,6 +58,12 @@ impl Pool {
         if is_small && self.free.len() < limits::POOL_BOXES {
             self.free.push(buffers);
         }
+    }
+
+    /// The jobs that came up since this was last called: the engine has them done, and then tells each
+    /// connection by [`Conn::job_done`].
+    pub fn take_jobs(&mut self) -> Vec<(ConnId, Job)> {
+        std::mem::take(&mut self.jobs)
     }
 }
 
@@ -74,7 +83,7 @@ pub struct Env<'a> {
 }
 
 bitflags! {
-    /// What a connection waits for, and what it knows of its peer. The first four are cleared by
+    /// What a connection waits for, and what it knows of its peer. Those of `TURN` are cleared by
     /// [`Conn::go_on`] when it does what they ask for, in the order of that function; while one of them is
     /// set and the output has room, [`Conn::has_turn`] holds, so that an engine puts the connection into
     /// its run queue; if the output is full, the writable event brings it there.
@@ -90,11 +99,18 @@ bitflags! {
         const EOF_DUE = 1 << 3;
         /// The peer has sent everything.
         const PEER_DONE = 1 << 4;
+        /// A job of the session is being done: until [`Conn::job_done`] nothing is read for it.
+        const WAITING = 1 << 5;
+        /// The job is done, and the session does not know.
+        const JOB_DONE = 1 << 6;
         /// The session is to have no turn and no input before the deadline.
-        const PAUSED = 1 << 5;
+        const PAUSED = 1 << 7;
 
         /// What [`Conn::go_on`] has to do.
-        const TURN = Self::YIELDED.bits() | Self::HELD.bits() | Self::DRAIN_DUE.bits() | Self::EOF_DUE.bits();
+        const TURN = Self::YIELDED.bits() | Self::HELD.bits() | Self::DRAIN_DUE.bits() | Self::EOF_DUE.bits()
+            | Self::JOB_DONE.bits();
+        /// Nothing but the end of the job is of interest.
+        const JOB = Self::WAITING.bits() | Self::JOB_DONE.bits();
     }
 }
 
@@ -174,13 +190,24 @@ impl Conn {
         self.go_on(env);
     }
 
+    /// The job that the session waits for is done: it gets its turn next.
+    pub fn job_done(&mut self) {
+        if self.state.contains(State::WAITING) {
+            self.state.remove(State::WAITING);
+            self.state.insert(State::JOB_DONE);
+        }
+    }
+
     /// Gives the session what waited for room in the output: input that was left, the drain, the end of
     /// input, its turn. One of these per call, so that every connection gets its turn; true if there is more.
     pub fn go_on(&mut self, env: &mut Env<'_>) -> bool {
         if !self.has_turn() {
             return false;
         }
-        if self.state.contains(State::HELD) {
+        if self.state.contains(State::JOB_DONE) {
+            self.state.remove(State::JOB_DONE);
+            self.call(|session, cx| session.resume(cx), &[], env);
+        } else if self.state.contains(State::HELD) {
             self.call(|session, cx| session.input(cx), &[], env);
         } else if self.is_busy() {
             self.state.remove(State::YIELDED);
@@ -200,7 +227,7 @@ impl Conn {
 
     /// Whether [`Conn::go_on`] has something to do.
     pub fn has_turn(&self) -> bool {
-        let waits = self.is_paused() || self.out_is_full();
+        let waits = self.is_paused() || self.state.contains(State::WAITING) || self.out_is_full();
         self.state.intersects(State::TURN) && self.life == Life::Open && !waits
     }
 
@@ -211,10 +238,11 @@ impl Conn {
     }
 
     /// Whether to read from the peer: not when it does not read what it is sent (back-pressure), not
-    /// when the session has not taken what was read, be it for lack of room or of a turn.
+    /// when the session has not taken what was read, be it for lack of room or of a turn, not while it
+    /// waits for a job.
     #[inline]
     pub fn wants_input(&self) -> bool {
-        let stops = State::PEER_DONE | State::HELD | State::PAUSED;
+        let stops = State::PEER_DONE | State::HELD | State::JOB | State::PAUSED;
         if self.life != Life::Open || self.state.intersects(stops) {
             return false;
         }
@@ -256,6 +284,7 @@ impl Conn {
         let mut buffers = self.buffers.take().unwrap_or_else(|| env.pool.take());
         let mut cx = cx(Input::new(&[]), &mut buffers.out, &mut self.deadline, env);
         self.session.handler().closed(&mut cx, why);
+        env.pool.jobs.extend(self.session.handler().left_over().map(|job| (env.id, job)));
         buffers.out.reset();
         buffers.input.clear();
         env.pool.give(buffers);
@@ -329,7 +358,8 @@ impl Conn {
             self.follow(flow, env);
         }
         if let Some(buffers) = self.buffers.as_deref().filter(|buffers| !buffers.input.is_empty()) {
-            self.state.set(State::HELD, buffers.out.is_full());
+            // Whoever waits for a job is called for that first.
+            self.state.set(State::HELD, buffers.out.is_full() && !self.state.intersects(State::JOB));
             if buffers.input.len() > limits::PENDING_INPUT {
                 debug_assert!(false, "a handler left more input than any may need");
                 self.life = Life::Dead(Why::Failed);
@@ -383,6 +413,10 @@ impl Conn {
         match flow {
             Flow::Continue | Flow::Become(_) => {}
             Flow::Yield => self.state |= State::YIELDED,
+            Flow::Wait(job) => {
+                self.state |= State::WAITING;
+                env.pool.jobs.push((env.id, job));
+            }
             Flow::Pause(until) => {
                 self.state |= State::PAUSED;
                 self.deadline = until;

@@ -9,17 +9,23 @@ pub struct Escaped<'a> {
     bytes: &'a [u8],
     cut: bool,
     keep_newlines: bool,
+    keep_text: bool,
 }
 
 impl<'a> Escaped<'a> {
     /// All of the bytes.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, cut: false, keep_newlines: false }
+        Self { bytes, cut: false, keep_newlines: false, keep_text: false }
     }
 
     /// The first `max` bytes, then `...` if there are more.
     pub fn bounded(bytes: &'a [u8], max: usize) -> Self {
-        Self { bytes: bytes.get(..max).unwrap_or(bytes), cut: bytes.len() > max, keep_newlines: false }
+        Self {
+            bytes: bytes.get(..max).unwrap_or(bytes),
+            cut: bytes.len() > max,
+            keep_newlines: false,
+            keep_text: false,
+        }
     }
 
     /// Leaves line feeds as they are: for text of several lines on a terminal.
@@ -27,9 +33,16 @@ impl<'a> Escaped<'a> {
         Self { keep_newlines: true, ..self }
     }
 
+    /// Leaves everything as it is that moves nothing and hides nothing: line feeds, tabs, quotes, backslashes.
+    /// What is shown may then be ambiguous, but reads as it was written.
+    pub fn readable(self) -> Self {
+        Self { keep_newlines: true, keep_text: true, ..self }
+    }
+
     fn character(&self, c: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match c {
             '\n' if self.keep_newlines => f.write_str("\n"),
+            '\t' | '\\' | '"' if self.keep_text => write!(f, "{c}"),
             '\n' => f.write_str("\\n"),
             '\r' => f.write_str("\\r"),
             '\t' => f.write_str("\\t"),
@@ -72,6 +85,12 @@ mod tests {
     fn nothing_that_moves_a_cursor_passes() {
         let shown = Escaped::new(b"a\x1b[2J\r\n\x07\xc2\x9b\xff\0\"\\ \xc3\xa9\xe2\x80\xae").to_string();
         assert_eq!(shown, "a\\u{1b}[2J\\r\\n\\u{7}\\u{9b}\\xff\\u{0}\\\"\\\\ é\\u{202e}");
+    }
+
+    #[test]
+    fn readable_text_stays_as_it_is_but_for_what_moves_or_hides() {
+        let shown = Escaped::new(b"\t\"a\\b\"\n\x1b[2J\xff").readable().to_string();
+        assert_eq!(shown, "\t\"a\\b\"\n\\u{1b}[2J\\xff");
     }
 
     #[test]

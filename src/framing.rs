@@ -70,8 +70,8 @@ impl<'a> Message<'a> {
     }
 }
 
-/// A line without and with its end.
-fn split_end(line: &[u8]) -> (&[u8], End) {
+/// A line without its end, and the end.
+pub(crate) fn split_end(line: &[u8]) -> (&[u8], End) {
     match line {
         [text @ .., b'\r', b'\n'] => (text, End::CrLf),
         [text @ .., b'\n'] => (text, End::Lf),
@@ -275,7 +275,7 @@ fn first_cr_nul(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Whether a line is the request line of HTTP/1.
-fn is_http_request(line: &[u8]) -> bool {
+pub(crate) fn is_http_request(line: &[u8]) -> bool {
     let mut words = line.split(|&b| b == b' ');
     let method = words.next().unwrap_or_default();
     let (target, version, more) = (words.next(), words.next(), words.next());

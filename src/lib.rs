@@ -25,8 +25,9 @@
 //!    [services](service) and the sockets they listen on ([`bind`]), shows the table ([`start`]), and hands
 //!    everything to the [`engine`].
 //! 8. **The clients.** [`client`]: blocking programs with deadlines, one file each.
+//! 9. **The load.** [`load`]: thousands of connections to a server, from the other side of the same poll.
 //!
-//! [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
+//! What could make everybody wait, such as a disk, is a [`helper`]'s. [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
 //!
 //! # A byte's way
 //!
@@ -41,17 +42,21 @@
 
 pub mod bind;
 pub mod check;
+pub mod checksum;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod conn;
+pub mod directory;
 pub mod engine;
 pub mod escape;
 pub mod framing;
+pub mod helper;
 pub mod input;
 pub mod journal;
 pub mod lan;
 pub mod limits;
+pub mod load;
 pub mod logging;
 pub mod observer;
 pub mod out;

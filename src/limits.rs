@@ -30,10 +30,27 @@ pub const HTTP_CACHE_FILES: usize = 32;
 /// How long what is kept of a file is trusted without looking at the disk: an edit shows on the next
 /// request that a person can make, and a file costs a `stat` a second however often it is asked for.
 pub const HTTP_CACHE_TRUST: Duration = Duration::from_secs(1);
+/// Longest message over WebSocket, whatever an operator sets.
+pub const WEBSOCKET_MESSAGE: usize = 16 * 1024 * 1024;
+/// How long the peer of a WebSocket may take to answer a close frame.
+pub const WEBSOCKET_CLOSE: Duration = Duration::from_secs(2);
 /// Entries of a directory looked at in a turn: each costs about 2 us.
 pub const LISTING_PER_TURN: usize = 512;
 /// Entries that a listing shows at the most; it says so when there are more.
 pub const LISTING_ENTRIES: usize = 100_000;
+
+/// What of a file comes together before the helper writes it.
+pub const UPLOAD_CHUNK: usize = 256 * 1024;
+/// How much of a file may wait in memory for the disk: then nobody, the sender of a large file included,
+/// waits long for the last of it.
+pub const UPLOAD_SYNC: u64 = 32 * 1024 * 1024;
+/// What an upload may say before its first line end; no more than that is shown if there is none.
+pub const UPLOAD_LINE: usize = 64 * 1024;
+
+/// Longest line that `download` takes: a path of the kernel's, and a command before it.
+pub const DOWNLOAD_LINE: usize = 4096 + 16;
+/// What of a file the helper reads for a checksum before it turns to the next job.
+pub const SUM_PER_JOB: u64 = 4 * 1024 * 1024;
 
 /// What one connection may read in a turn of the reactor before the others get theirs.
 pub const READ_PER_TURN: usize = 256 * 1024;
@@ -122,6 +139,7 @@ const _: () = assert!((HTTP_CACHE_FILES as u64) < SPARE_DESCRIPTORS);
 const _: () = assert!(HTTP_SMALL_FILE < HTTP_CACHE_BYTES / 4);
 const _: () = assert!(DATAGRAM <= READ_BUFFER);
 const _: () = assert!(MAX_LINE + READ_BUFFER <= PENDING_INPUT);
+const _: () = assert!(UPLOAD_LINE + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(HTTP_HEAD + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(2 * ROOM_AHEAD <= ROOM_LOG / 2);
 const _: () = assert!(POOL_CAPACITY >= READ_BUFFER && POOL_CAPACITY <= OUT_HIGH_MARK);

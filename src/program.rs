@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::bind::{self, SocketFiles};
-use crate::cli::{Cli, Command, ServeArgs};
+use crate::cli::{self, Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
 use crate::engine::{self, Setup};
@@ -13,7 +13,7 @@ use crate::protocol::chat;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{check, client, logging, ports_file};
+use crate::{check, client, directory, load, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum Failure {
     /// A client did not get what it was asked for.
     #[error(transparent)]
     Client(#[from] client::Error),
+    /// A load went wrong; the report says how.
+    #[error("the server failed; see above")]
+    Stress,
 }
 
 impl Failure {
@@ -41,7 +44,7 @@ impl Failure {
         match self {
             Self::Configuration(_) => 2,
             Self::Client(error) => error.exit_code(),
-            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) => 1,
+            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
         }
     }
 }
@@ -65,7 +68,13 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             print(&start::services(&Screen::of(&std::io::stdout())));
             Ok(())
         }
+        Some(Command::Completions { shell }) => {
+            print(&String::from_utf8_lossy(&cli::completions(*shell)));
+            Ok(())
+        }
         Some(Command::Check(args)) => Ok(check::command::run(args)?),
+        Some(Command::Stress(args)) if load::stress::stress(args)? => Ok(()),
+        Some(Command::Stress(_)) => Err(Failure::Stress),
         Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }
@@ -100,6 +109,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(address) = start.web_address() {
         shared.set_web_address(address);
     }
+    shared.set_directory(directory::entries(&plan.services, &bound.listeners));
     for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
         shared.rooms().write_transcript(journal);
     }

@@ -3,11 +3,13 @@
 //! Bytes in, bytes out, time as an argument. A reactor, a thread or a simulator can run it, and it
 //! never knows which. To add a protocol, write its file, its `mod` line and its row in [`table`].
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::helper::Job;
 use crate::input::Input;
 use crate::lan::Place;
 use crate::limits;
@@ -17,11 +19,15 @@ use crate::room::MemberId;
 use crate::shared::Shared;
 use crate::time::Time;
 
+#[cfg(test)]
+mod bench;
 pub mod chargen;
 pub mod chat;
 pub mod collect;
+pub mod console;
 pub mod daytime;
 pub mod discard;
+pub mod download;
 pub mod echo;
 pub mod hello;
 pub mod http;
@@ -32,6 +38,8 @@ mod session;
 pub mod table;
 pub mod time;
 pub mod udp_chat;
+pub mod upload;
+pub mod websocket;
 
 pub use table::{Kind, Options, Row, Session, TABLE, Transport};
 
@@ -79,6 +87,10 @@ pub enum Flow {
     Yield,
     /// The same, but not before this moment: until then nothing is read, and what was not taken waits.
     Pause(Time),
+    /// A job that could make everybody wait, such as writing to a disk, is to be done where it does not.
+    /// [`Handler::resume`] is called when it is done and the output has room; until then nothing but the
+    /// deadline is, and nothing more is read.
+    Wait(Job),
     /// Send what is owed, then close.
     Finish(Why),
     /// Close now and drop what is owed.
@@ -86,6 +98,9 @@ pub enum Flow {
     /// Go on as another protocol: its `open` runs, then it gets the input that was not taken.
     Become(Box<Session>),
 }
+
+// It is returned from every call: two registers.
+const _: () = assert!(size_of::<Flow>() <= 16);
 
 /// What became of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +149,7 @@ pub trait Handler {
     /// There is input that was not there before, or room in the output that was not.
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow;
 
-    /// The turn that [`Flow::Yield`] asked for.
+    /// The turn that [`Flow::Yield`] asked for, or the job of [`Flow::Wait`] is done.
     fn resume(&mut self, _cx: &mut Cx<'_>) -> Flow {
         Flow::Continue
     }
@@ -165,6 +180,11 @@ pub trait Handler {
     /// The connection has ended, whatever the reason; called once, last. Output goes nowhere.
     fn closed(&mut self, _cx: &mut Cx<'_>, _why: Why) {}
 
+    /// Called after [`Handler::closed`]: what is still to be done, if it could make everybody wait.
+    fn left_over(&mut self) -> Option<Job> {
+        None
+    }
+
     /// A datagram has come, and its reply, if any, goes to the output.
     fn datagram(&mut self, _datagram: &[u8], _cx: &mut Cx<'_>) -> Answer {
         Answer::Silent
@@ -187,6 +207,19 @@ pub trait Protocol: Handler + Sized {
     /// What is wrong, in a few words.
     fn prepare(_options: &Self::Options) -> Result<(), String> {
         Ok(())
+    }
+
+    /// A directory of this service whose files no service may show: what strangers send is not handed on.
+    fn private(_options: &Self::Options) -> Option<&Path> {
+        None
+    }
+
+    /// Tells, before [`Protocol::prepare`], which directories are private to some service.
+    fn keep_out(_options: &Self::Options, _private: &[PathBuf]) {}
+
+    /// Whether the daemon is to stop when this service has done its work once.
+    fn is_once(_options: &Self::Options) -> bool {
+        false
     }
 
     /// Which network a service of [`Transport::Lan`] speaks to; its port and its addresses are the

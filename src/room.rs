@@ -105,7 +105,8 @@ pub struct Rooms {
     next_seq: u64,
     timers: BinaryHeap<Timer>,
     absent: VecDeque<(MemberId, u64)>,
-    tokens: HashMap<u128, MemberId>,
+    /// What tokens are made with; none if there are no random numbers.
+    secret: Option<[u8; 16]>,
     expelled: Vec<ConnId>,
     expelled_count: u64,
     transcripts: Vec<Arc<Journal>>,
@@ -124,6 +125,9 @@ impl Rooms {
         let mut epoch = [0; 8];
         // Without random numbers there is still the time.
         let _ = rustix::rand::getrandom(&mut epoch, rustix::rand::GetRandomFlags::empty());
+        let mut secret = [0; 16];
+        let got = rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty());
+        let secret = (got == Ok(secret.len())).then_some(secret);
         let epoch = u64::from_ne_bytes(epoch) ^ since_1970(clock());
         Self {
             clock,
@@ -138,7 +142,7 @@ impl Rooms {
             next_seq: 1,
             timers: BinaryHeap::new(),
             absent: VecDeque::new(),
-            tokens: HashMap::new(),
+            secret,
             expelled: Vec::new(),
             expelled_count: 0,
             transcripts: Vec::new(),
@@ -385,7 +389,6 @@ impl Rooms {
         let Some(member) = self.members.try_remove(id.key()) else { return };
         if let Some(extra) = member.extra {
             extra.name.into_iter().for_each(|name| self.names.free(&name));
-            extra.token.into_iter().for_each(|token| _ = self.tokens.remove(&token));
         }
     }
 

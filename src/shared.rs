@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 use jiff::tz::TimeZone;
 
+use crate::directory::Entry;
 use crate::journal::Journal;
 use crate::observer::Observer;
 use crate::room::Rooms;
@@ -25,9 +26,11 @@ pub struct Shared {
     /// What is noted of connections.
     pub observer: Observer,
     web_address: OnceLock<String>,
+    directory: OnceLock<Vec<Entry>>,
     /// Journals that got lines in this turn.
     journals: Mutex<Vec<Arc<Journal>>>,
     has_lines: AtomicBool,
+    stop: AtomicBool,
 }
 
 impl Shared {
@@ -46,8 +49,10 @@ impl Shared {
             show,
             observer: Observer::default(),
             web_address: OnceLock::new(),
+            directory: OnceLock::new(),
             journals: Mutex::default(),
             has_lines: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
         }
     }
 
@@ -93,6 +98,16 @@ impl Shared {
         }
     }
 
+    /// Has the daemon stop as if the operator had asked for it: a service has done what it was run for.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Shared::stop`] was called.
+    pub fn is_stop_due(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
     fn journals(&self) -> MutexGuard<'_, Vec<Arc<Journal>>> {
         self.journals.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,6 +120,18 @@ impl Shared {
     /// Says where the web page is; only the first time counts.
     pub fn set_web_address(&self, address: String) {
         let _ = self.web_address.set(address);
+    }
+}
+
+impl Shared {
+    /// Everything that listens.
+    pub fn directory(&self) -> &[Entry] {
+        self.directory.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Says what listens; only the first time counts.
+    pub fn set_directory(&self, entries: Vec<Entry>) {
+        let _ = self.directory.set(entries);
     }
 }
 

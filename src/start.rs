@@ -10,7 +10,7 @@ use crate::engine;
 use crate::protocol::{Kind, Row, TABLE};
 use crate::service::{Address, Service};
 
-mod lan;
+pub(crate) mod lan;
 mod place;
 mod table;
 #[cfg(test)]
@@ -88,11 +88,16 @@ impl Start<'_> {
         text
     }
 
-    /// Where a browser finds the first http service; an address that others can use if it is open.
+    /// Where a browser finds the console, or else the first http service; an address that others can use
+    /// if it is open.
     pub fn web_address(&self) -> Option<String> {
-        let is_http = |service: &Service| service.row.kind == Kind::Http;
+        self.address_of(Kind::Console).or_else(|| self.address_of(Kind::Http))
+    }
+
+    fn address_of(&self, kind: Kind) -> Option<String> {
+        let is_wanted = |service: &Service| service.row.kind == kind;
         self.bound.listeners.iter().find_map(|listener| match listener.address {
-            Address::Tcp(at) if self.services.get(listener.service).is_some_and(is_http) => {
+            Address::Tcp(at) if self.services.get(listener.service).is_some_and(is_wanted) => {
                 Some(SocketAddr::new(lan::usable(at.ip()), at.port()).to_string())
             }
             _ => None,
@@ -192,7 +197,7 @@ fn row(name: &str, service: &Service, spot: &Spot, layout: Layout) -> Vec<Cell> 
 }
 
 /// `20,000`.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

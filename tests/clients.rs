@@ -176,7 +176,7 @@ fn curl_at_the_wrong_port(daemon: &Daemon) {
     for service in ["modify", "chat", "reqtime"] {
         let url = format!("http://{}/", daemon.tcp(service));
         let text = Program::start("curl", ["-sS", "--noproxy", "*", "-w", " %{http_code}", &url]).succeed();
-        let web = format!("http://{}/", daemon.tcp("http"));
+        let web = format!("http://{}/", daemon.tcp("console"));
         assert!(text.contains(&web) && text.ends_with(" 400"), "{service}: {text}");
     }
 }

@@ -81,4 +81,4 @@ fn chat_alone_on_the_threads() {
     conforms_on(&Start::engine("threads").run(), "threads", "chat");
 }
 
-conformance! { http modify chat collect hello echo discard daytime chargen time reqtime }
+conformance! { http console modify chat collect hello upload download echo discard daytime chargen time reqtime }

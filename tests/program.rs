@@ -140,3 +140,63 @@ fn a_backlog_is_a_number_that_fits() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--backlog"), "{}", stderr(&output));
 }
+
+#[test]
+fn every_flag_of_a_client_has_an_example() {
+    let program = <switchboard::cli::Cli as clap::CommandFactory>::command();
+    let mut missing = Vec::new();
+    for client in ["echo", "time", "get", "send", "listen", "lookup"] {
+        let command = program.find_subcommand(client).unwrap();
+        for flag in command.get_arguments() {
+            let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+            if !help.contains("[e.g. ") && flag.get_id() != "help" {
+                missing.push(format!("{client} {}", flag.get_id()));
+            }
+        }
+        let text = stdout(&run(&[client, "--help"], &[]));
+        assert!(text.contains("\nExamples:\n  switchboard ") && text.contains("--timeout"), "{text}");
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn shells_are_told_every_client_and_flag() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell], &[]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = stdout(&output);
+        for word in ["echo", "lookup", "listen", "verify", "dry-run"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    // Where bash is there, it takes the script and completes.
+    let script = "eval \"$(\"$0\" completions bash)\"; COMP_WORDS=(switchboard loo); COMP_CWORD=1; \
+                  _switchboard switchboard loo switchboard; echo \"${COMPREPLY[@]}\"";
+    let bash =
+        std::process::Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_switchboard")]).output();
+    if let Ok(output) = bash {
+        assert_eq!(stdout(&output), "lookup\n", "{}", stderr(&output));
+    }
+    assert_eq!(run(&["completions", "tcl"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn wrong_usage_of_a_client_is_exit_code_2_and_a_line_that_helps() {
+    for (words, said) in [
+        ("echo", "HOST[:PORT]"),
+        ("echo h:x a", "error: \"h:x\": its port is no number of 1 to 65535\n"),
+        ("echo fe80::1:7:zz a", "error: \"fe80::1:7:zz\": write an IPv6 address as [::1]:PORT\n"),
+        ("echo h --count 2..1", "its end comes before its beginning"),
+        ("echo h --timeout 5", "which looks like \"25ms\""),
+        ("echo h -4 -6 a", "cannot be used with"),
+        ("get https://h/", "error: \"https://h/\": https is not spoken here, only http; curl does\n"),
+        ("get h/ -C", "--output"),
+        ("listen somewhere", "it is written PORT or ADDRESS:PORT"),
+        ("send", "error: whom to send to? HOST[:PORT] is missing"),
+        ("time h --samples 0", "0 is not in 1..=1000"),
+    ] {
+        let output = run(&words.split(' ').collect::<Vec<_>>(), &[]);
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        assert!(stderr(&output).contains(said), "{words}: {}", stderr(&output));
+    }
+}

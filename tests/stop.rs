@@ -46,7 +46,9 @@ fn stops_at_once(engine: &'static str) {
     let mut daemon = Start::engine(engine).argument("--grace").argument("10s").run();
     // Of each service one who says nothing, and one who has said something and is still there.
     let mut clients = Vec::new();
-    for service in ["echo", "discard", "modify", "reqtime", "chat", "hello", "collect", "http"] {
+    for service in
+        ["echo", "discard", "modify", "reqtime", "chat", "hello", "collect", "http", "upload", "download"]
+    {
         clients.push(connect(&daemon, service));
         let mut said = connect(&daemon, service);
         said.write_all(b"hello\n").unwrap();

@@ -134,7 +134,7 @@ fn the_labs_own_programs_chat_with_ours_on_two_machines() {
         return;
     }
     let Some(machines) = machines("labs") else { return };
-    let (send, receive) = (program::file("labs/udp_send.py"), program::file("labs/udp_receive.py"));
+    let (send, receive) = (program::file("labs/lan_send.py"), program::file("labs/lan_receive.py"));
     let (send, receive) = (send.to_str().unwrap(), receive.to_str().unwrap());
 
     let mut ours = Program::start("ip", machines.on(0, &[PROGRAM, "udp-chat", "--from"]));

@@ -149,7 +149,7 @@ fn the_labs_own_programs_are_in_the_room() {
     daemon.expect("OPEN: everyone who can reach this machine");
     let mut ali = Program::start("nc", ["-U", socket.to_str().unwrap()]);
     ali.say("/nick ali\n").expect("you are ali");
-    let (send, receive) = ("labs/udp_send.py", "labs/udp_receive.py");
+    let (send, receive) = ("labs/lan_send.py", "labs/lan_receive.py");
     let [send, receive] = [send, receive].map(|name| support::program::file(name).display().to_string());
     Program::start("ip", machines.on(1, &["python3", &send])).succeed();
     ali.expect("lan/192.0.2.2: Hello there\n");

@@ -29,8 +29,9 @@ as a hint and fails nothing, unless --exact is given.";
 /// The flags of `check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server: HOST:PORT, [v6]:PORT, or HOST alone for the protocol's own port
+    /// The server.
     #[arg(value_name = "HOST:PORT", required_unless_present = "explain")]
+    #[arg(help = "The server: HOST:PORT, [v6]:PORT, or HOST alone for the protocol's own port")]
     pub server: Option<String>,
 
     /// What it is to speak [e.g. --as echo]

@@ -49,16 +49,21 @@ impl Output {
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(failed)
     }
 
-    /// What a peer sent: exact, or escaped on a terminal, where line feeds stay.
+    /// What a peer sent: exact, or on a terminal without what could move its cursor.
     ///
     /// # Errors
     /// As for [`Output::line`].
     pub fn theirs(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if self.terminal {
-            self.write(Escaped::new(bytes).keeping_newlines().to_string().as_bytes())
-        } else {
-            self.write(bytes)
+        if !self.terminal {
+            return self.write(bytes);
         }
+        let lines = bytes.split_inclusive(|&b| b == b'\n');
+        // A line end of the network is one here, too; a carriage return alone would overwrite the line.
+        let lines = lines.map(|line| match line.strip_suffix(b"\r\n") {
+            Some(text) => format!("{}\n", Escaped::new(text).readable()),
+            None => Escaped::new(line).readable().to_string(),
+        });
+        self.write(lines.collect::<String>().as_bytes())
     }
 
     /// The same as a line of its own: a line end is added where there is none.

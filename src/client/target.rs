@@ -3,10 +3,9 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::Error;
+use super::{Error, wait};
 use crate::escape::Escaped;
 
 /// Which addresses of a name are tried.
@@ -22,7 +21,8 @@ pub enum Family {
 }
 
 impl Family {
-    fn has(self, address: &SocketAddr) -> bool {
+    /// Whether an address belongs to it.
+    pub fn has(self, address: &SocketAddr) -> bool {
         match self {
             Self::Any => true,
             Self::V4 => address.is_ipv4(),
@@ -105,34 +105,27 @@ impl Target {
     }
 }
 
-/// Asks the resolver; it has no deadline of its own, so it is asked in a thread that may be left behind.
+/// Asks the resolver, for as long as `timeout`.
 fn look_up(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let (sender, receiver) = mpsc::channel();
     let name = host.to_owned();
-    std::thread::spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        // Nobody listens any more once the time is over.
-        let _ = sender.send(found);
+    let found = wait::in_time(timeout, move || {
+        (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)
     });
-    let shown = Escaped::new(host.as_bytes());
-    match receiver.recv_timeout(timeout) {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) => {
+    let why = match found {
+        Some(Ok(found)) => return Ok(found),
+        Some(Err(error)) => {
             let text = error.to_string();
-            let reason = text.rsplit(": ").next().unwrap_or_default();
-            Err(Error::Network(format!(
-                "{shown}: name not found ({reason}); is it spelt right, and is there a network? \
-                 An address such as 192.168.1.5 needs no name server"
-            )))
+            format!("name not found ({}); is it spelt right", text.rsplit(": ").next().unwrap_or_default())
         }
-        Err(_) => Err(Error::Network(format!(
-            "{shown}: looking up the name timed out; is there a network? \
-             An address such as 192.168.1.5 needs no name server"
-        ))),
-    }
+        None => "looking up the name timed out; does the name server answer".to_owned(),
+    };
+    let shown = Escaped::new(host.as_bytes());
+    Err(Error::Network(format!(
+        "{shown}: {why}, and is there a network? An address such as 192.168.1.5 works without"
+    )))
 }
 
 impl std::fmt::Display for Target {

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -48,23 +49,43 @@ impl Interrupt {
     /// # Errors
     /// The descriptors are not to be waited for.
     pub fn wait(&self, fds: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Ready> {
+        self.poll(&mut fds.iter().map(|fd| (*fd, PollFlags::IN)), deadline)
+    }
+
+    /// The same for any events of each descriptor.
+    ///
+    /// # Errors
+    /// As for [`Interrupt::wait`].
+    pub fn poll(
+        &self,
+        fds: &mut dyn Iterator<Item = (BorrowedFd<'_>, PollFlags)>,
+        deadline: Option<Instant>,
+    ) -> io::Result<Ready> {
+        Ok(self.poll_all(fds, deadline)?.first().copied().unwrap_or(Ready::TimedOut))
+    }
+
+    /// The same, and tells everything that is ready: who serves several must not serve one only. Empty
+    /// when the time is over.
+    ///
+    /// # Errors
+    /// As for [`Interrupt::wait`].
+    pub fn poll_all(
+        &self,
+        fds: &mut dyn Iterator<Item = (BorrowedFd<'_>, PollFlags)>,
+        deadline: Option<Instant>,
+    ) -> io::Result<Vec<Ready>> {
         let mut polled = vec![PollFd::new(&self.signalled, PollFlags::IN)];
-        polled.extend(fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+        polled.extend(fds.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             match poll(&mut polled, left.map(timespec).as_ref()) {
-                Ok(0) => return Ok(Ready::TimedOut),
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => break,
                 Err(error) => return Err(error.into()),
             }
         }
-        let first = polled.iter().position(|fd| !fd.revents().is_empty());
-        Ok(match first {
-            Some(0) => Ready::Interrupted,
-            Some(at) => Ready::At(at - 1),
-            None => Ready::TimedOut,
-        })
+        let ready = polled.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(at, _)| at.checked_sub(1).map_or(Ready::Interrupted, Ready::At)).collect())
     }
 
     /// Waits for one descriptor.
@@ -74,6 +95,17 @@ impl Interrupt {
     pub fn wait_for(&self, fd: &impl AsFd, deadline: Option<Instant>) -> io::Result<Ready> {
         self.wait(&[fd.as_fd()], deadline)
     }
+}
+
+/// Does something that has no deadline of its own, such as asking the resolver, in a thread that is left
+/// behind when the time is over; `None` then.
+pub fn in_time<T: Send + 'static>(timeout: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more once the time is over.
+        let _ = sender.send(work());
+    });
+    receiver.recv_timeout(timeout).ok()
 }
 
 fn timespec(duration: Duration) -> Timespec {

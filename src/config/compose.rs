@@ -1,11 +1,13 @@
 //! Puts the layers together: the table of protocols, the file, the environment and the flags.
 
+use std::path::Path;
+
 use toml::Value;
 
 use super::draft::{Draft, is_known_option};
 use super::file::{ConfigFile, Names, Setting};
 use super::places::{Common, hosts, loopback, places, strings};
-use super::{Error, Origin, web};
+use super::{Error, Origin, files};
 use crate::bind::Place;
 use crate::cli::ServeArgs;
 use crate::protocol::TABLE;
@@ -24,8 +26,6 @@ pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Servi
         // What is wrong with a service that does not run is said all the same.
         let places = places(draft, row, &options, services.len(), &common)?;
         if chosen.contains(&draft.name) {
-            let unfit = |message: String| Error(format!("service {}: {message}", draft.name));
-            options.prepare().map_err(unfit)?;
             services.push(Service { name: draft.name.clone(), row, options });
             all_places.extend(places);
         }
@@ -33,7 +33,26 @@ pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Servi
     if services.is_empty() {
         return Err(Error("no service is left to run; see `switchboard services`".to_owned()));
     }
+    prepare(&services)?;
+    if args.once && !services.iter().any(|service| service.options.is_once()) {
+        let message = "no service that stores files is to run; it goes with --only upload";
+        return Err(Error::at(&args.origin("once"), message));
+    }
     Ok((services, all_places))
+}
+
+/// Makes sure that what the services' options name is there, and that they get along with each other.
+fn prepare(services: &[Service]) -> Result<(), Error> {
+    let private: Vec<_> = services.iter().filter_map(|it| it.options.private()).map(Path::to_owned).collect();
+    for Service { name, options, .. } in services {
+        if options.is_once() && services.len() > 1 {
+            let message = "--once stops the daemon after one file, so it goes with one service only";
+            return Err(Error(format!("service {name}: {message}: --only {name}")));
+        }
+        options.keep_out(&private);
+        options.prepare().map_err(|message| Error(format!("service {name}: {message}")))?;
+    }
+    Ok(())
 }
 
 /// All services with all settings, the weakest layer first.
@@ -63,11 +82,7 @@ fn drafts(args: &ServeArgs, file: &ConfigFile) -> Result<Vec<Draft>, Error> {
         named(&mut drafts, &given.service, &args.origin("set"))?.settings.push(setting);
     }
     for draft in &mut drafts {
-        match draft.row()?.name {
-            "http" => web::add(draft, args, file)?,
-            "chat" => web::add_to_chat(draft, args)?,
-            _ => {}
-        }
+        files::add(draft, args, file)?;
     }
     Ok(drafts)
 }

@@ -35,8 +35,10 @@ pub(super) struct ConfigFile {
     pub(super) log_level: Option<LevelFilter>,
     pub(super) ports_file: Option<PathBuf>,
     pub(super) well_known: Option<Origin>,
-    /// The directory of http services; a [`Setting`] of all of them.
+    /// The directory of http and download services; a [`Setting`] of all of them.
     pub(super) root: Option<Setting>,
+    /// The directory of upload services; a [`Setting`] of all of them.
+    pub(super) uploads: Option<Setting>,
     pub(super) only: Option<Names>,
     pub(super) without: Option<Names>,
     pub(super) with: Option<Names>,
@@ -75,6 +77,7 @@ struct Raw {
     ports_file: Option<PathBuf>,
     well_known: Option<Spanned<bool>>,
     root: Option<Spanned<Value>>,
+    uploads: Option<Spanned<Value>>,
     only: Option<Spanned<Vec<String>>>,
     without: Option<Spanned<Vec<String>>>,
     with: Option<Spanned<Vec<String>>>,
@@ -122,12 +125,8 @@ impl ConfigFile {
             log_level: raw.log_level,
             ports_file: raw.ports_file,
             well_known: raw.well_known.filter(|on| *on.get_ref()).map(|on| lines.origin(on.span().start)),
-            root: raw.root.map(|value| Setting {
-                key: "root".to_owned(),
-                origin: lines.origin(value.span().start),
-                value: value.into_inner(),
-                typed: None,
-            }),
+            root: raw.root.map(|value| lines.setting("root", value)),
+            uploads: raw.uploads.map(|value| lines.setting("dir", value)),
             only: raw.only.map(|names| lines.names(names)),
             without: raw.without.map(|names| lines.names(names)),
             with: raw.with.map(|names| lines.names(names)),
@@ -157,6 +156,11 @@ impl Lines<'_> {
             typed: None,
         };
         table.into_iter().map(setting).collect()
+    }
+
+    fn setting(&self, key: &str, value: Spanned<Value>) -> Setting {
+        let origin = self.origin(value.span().start);
+        Setting { key: key.to_owned(), value: value.into_inner(), typed: None, origin }
     }
 
     fn names(&self, names: Spanned<Vec<String>>) -> Names {

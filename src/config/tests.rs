@@ -167,13 +167,13 @@ fn mistakes_are_said_in_one_line_with_their_place() {
         ),
         (
             "[service.a]\nprotocol = \"b\"",
-            "f.toml:2: service.a.protocol: no protocol \"b\"; there are http, modify",
+            "f.toml:2: service.a.protocol: no protocol \"b\"; there are http, console",
         ),
         ("[service.a]\nprotocol = \"echo\"", "f.toml:1: service.a: it needs a port, or listen"),
         ("[service.\"a b\"]\nport = 1", "f.toml:1: \"a b\": a service's name has"),
         ("[defaults]\npauze = \"1s\"", "f.toml:2: defaults: unknown key \"pauze\"; no protocol has it"),
         ("[defaults]\npause = 1", "f.toml:2: defaults.pause: wrong type: integer 1, expected a string"),
-        ("only = [\"ecko\"]", "f.toml:1: no service \"ecko\"; there are http, modify"),
+        ("only = [\"ecko\"]", "f.toml:1: no service \"ecko\"; there are http, console"),
         ("\n\ngracee = \"1s\"", "f.toml:3: unknown key \"gracee\"; it knows backlog, engine, grace, "),
         ("engine = \"steam\"", "f.toml:1: \"steam\" is none of reactor, threads"),
         ("log_level = \"loud\"", "f.toml:1: \"loud\" is none of off, error, warn, info, debug, trace"),
@@ -244,6 +244,62 @@ fn a_login_name_is_looked_for_and_must_be_fit_to_print() {
     assert_eq!(name(Some("ali"), Some("veli")), "ali");
     assert_eq!(name(Some(""), Some("veli")), "veli");
     assert_eq!(name(Some("a\x1b[2J"), None), "friend");
+}
+
+fn files(plan: &Plan) -> [String; 3] {
+    let mut dirs = [const { String::new() }; 3];
+    for service in &plan.services {
+        match &service.options {
+            Options::Http(options) => dirs[0] = options.root.display().to_string(),
+            Options::Download(options) => dirs[1] = options.root.display().to_string(),
+            Options::Upload(options) => dirs[2] = options.dir.display().to_string(),
+            _ => {}
+        }
+    }
+    dirs
+}
+
+#[test]
+fn the_root_is_that_of_all_who_send_files_and_uploads_that_of_all_who_store_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path.display().to_string()
+    };
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(path);
+    let file = format!("root = \"{a}\"\nuploads = \"{b}\"\n[service.download]\nroot = \"{c}\"");
+    let plan_of = |arguments: &[&str]| plan(arguments, &file).unwrap();
+    assert_eq!(files(&plan(&[], "").unwrap()), [".", ".", "uploads"]);
+    assert_eq!(files(&plan_of(&[])), [a.as_str(), &c, &b]);
+    assert_eq!(files(&plan_of(&["--root", &d, "--uploads", &a])), [d.as_str(), &d, &a]);
+    let set = format!("upload.dir={d}");
+    assert_eq!(files(&plan_of(&["--uploads", &a, "--set", &set]))[2], d);
+}
+
+#[test]
+fn sizes_are_numbers_or_have_units() {
+    for (value, expected) in [("10", 10), ("\"10 kB\"", 10_000), ("\"1 GiB\"", 1 << 30), ("2MB", 2_000_000)] {
+        let plan = plan(&["--only", "upload", "--set", &format!("upload.max_file={value}")], "").unwrap();
+        let Options::Upload(options) = &plan.services[0].options else { panic!() };
+        assert_eq!(options.max_file.as_u64(), expected, "{value}");
+    }
+    for bad in
+        ["upload.max_file=much", "upload.max_file=-1", "upload.on_conflict=rename", "upload.max_concurrent=0"]
+    {
+        let error = plan(&["--only", "upload", "--set", bad], "").unwrap_err();
+        assert!(error.contains("upload"), "{error}");
+    }
+}
+
+#[test]
+fn uploads_are_not_stored_where_files_are_sent_from_and_once_is_for_one_service() {
+    let error = plan(&["--uploads", "."], "").unwrap_err();
+    assert!(error.contains("service http: ") && error.contains("uploads are stored there"), "{error}");
+    assert!(plan(&["--only", "upload", "--uploads", "."], "").is_ok());
+    assert!(plan(&["--once"], "").unwrap_err().starts_with("service upload: --once "));
+    assert!(plan(&["--once", "--only", "upload"], "").is_ok());
+    assert!(plan(&["--once", "--only", "echo"], "").unwrap_err().contains("--once"));
 }
 
 #[test]

@@ -159,3 +159,33 @@ fn an_idle_connection_holds_no_buffer() {
     assert!(bench.conn.buffers.is_none());
     assert_eq!(bench.pool.free.len(), 1);
 }
+
+#[test]
+fn who_waits_for_a_job_is_not_called_until_it_is_done_and_then_first_for_that() {
+    let mut bench = Bench::new(session([Flow::Wait(Job::of(|| ()))], 1, 0));
+    bench.call(|conn, env| conn.input(b"ab", env));
+    assert_eq!(bench.said(), "[input a]");
+    assert!(!bench.conn.wants_input() && !bench.conn.has_turn());
+    bench.call(Conn::drain);
+    bench.call(Conn::peer_done);
+    assert!(!bench.call(Conn::go_on));
+    assert_eq!(bench.said(), "");
+    let jobs = bench.pool.take_jobs();
+    assert_eq!(jobs.len(), 1);
+    jobs.into_iter().for_each(|(_, job)| job.run());
+    bench.conn.job_done();
+    assert!(!bench.conn.wants_input(), "first it hears of its job");
+    while bench.call(Conn::go_on) {}
+    assert_eq!(bench.said(), "[resume b][drain ][eof ]");
+}
+
+#[test]
+fn the_end_of_a_job_waits_for_room_in_the_output() {
+    let mut bench = Bench::new(session([Flow::Wait(Job::of(|| ()))], 1, limits::OUT_HIGH_MARK));
+    bench.call(|conn, env| conn.input(b"ab", env));
+    bench.conn.job_done();
+    assert!(!bench.conn.has_turn() && !bench.conn.wants_input());
+    assert_eq!(bench.said(), "[input a]");
+    bench.call(Conn::go_on);
+    assert_eq!(bench.said(), "[resume b]");
+}

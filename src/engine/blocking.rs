@@ -48,6 +48,9 @@ pub(super) trait Host {
 
     /// A member of a room was called, and may have said something.
     fn tell_members(&self) {}
+
+    /// A session wants the daemon to stop.
+    fn ask_to_stop(&self) {}
 }
 
 /// What a connection has moved.
@@ -106,11 +109,7 @@ impl<H: Host> Connection<H> {
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
         self.call(Conn::open);
-        // What it says first is not to come after what the room has for it.
         self.flush(0);
-        if let Some(member) = self.conn.member() {
-            self.writer = Writer::start(self.host.shared(), &self.stream, member);
-        }
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
@@ -216,6 +215,12 @@ impl<H: Host> Connection<H> {
         }
         drop(turn);
         self.writer = writer;
+        // One that becomes a member does so when what it said before is sent: a handshake, for instance.
+        if self.writer.is_none()
+            && let Some(member) = self.conn.member()
+        {
+            self.writer = Writer::start(self.host.shared(), &self.stream, (member, self.id));
+        }
     }
 
     fn write_all(&mut self, fresh: usize) {
@@ -310,7 +315,15 @@ impl<H: Host> Connection<H> {
             id: self.id,
         };
         call(&mut self.conn, &mut env);
+        // Nobody waits here but the connection's own peer: a job may take its time.
+        for (_, job) in self.pool.take_jobs() {
+            job.run();
+            self.conn.job_done();
+        }
         self.host.shared().end_turn();
+        if self.host.shared().is_stop_due() {
+            self.host.ask_to_stop();
+        }
         if self.conn.member().is_some() || self.writer.is_some() {
             self.host.tell_members();
         }

@@ -67,14 +67,14 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let server =
         Server { state: Arc::clone(&state), listeners: streams, stop, first, next, full: false, said: false };
     thread::Builder::new().stack_size(STACK).spawn(move || server.run())?;
-    wait_for_operator(&mut poll, &mut control)?;
+    wait_for_operator(&state, &mut poll, &mut control)?;
     drop(accepting);
     state.begin_drain(grace);
     state.wait_for_end(&mut poll, &mut control, grace)
 }
 
-/// Waits until the operator wants to stop.
-fn wait_for_operator(poll: &mut Poll, control: &mut Control) -> io::Result<()> {
+/// Waits until the operator, or a service that has done its work once, wants to stop.
+fn wait_for_operator(state: &Arc<State>, poll: &mut Poll, control: &mut Control) -> io::Result<()> {
     let mut events = Events::with_capacity(8);
     loop {
         match poll.poll(&mut events, control.wait()) {
@@ -84,6 +84,7 @@ fn wait_for_operator(poll: &mut Poll, control: &mut Control) -> io::Result<()> {
         match control.command() {
             Some(Command::Drain) => return Ok(()),
             Some(Command::Quit) => return Err(super::stopped_at_once()),
+            None if state.shared().is_stop_due() => return Ok(()),
             None => {}
         }
     }

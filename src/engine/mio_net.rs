@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
 
 use super::control::{Command, Control};
 use super::net::{Accepted, Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
+use crate::helper::{Helper, Job};
 use crate::lan::Outlet;
 use crate::limits;
 use crate::protocol::ConnId;
@@ -22,6 +23,7 @@ use crate::time::Time;
 const LISTENER: u32 = u32::MAX;
 const DATAGRAMS: u32 = u32::MAX - 1;
 const CONTROL: u32 = u32::MAX - 2;
+const JOBS: u32 = u32::MAX - 3;
 const ELSEWHERE: u32 = u32::MAX - 4;
 
 /// See the module.
@@ -31,6 +33,7 @@ pub struct MioNet {
     events: Events,
     started: Instant,
     control: Control,
+    helper: Helper,
 }
 
 impl MioNet {
@@ -39,7 +42,10 @@ impl MioNet {
         let poll = Poll::new()?;
         control.register(poll.registry(), token(Source::Control))?;
         let events = Events::with_capacity(limits::EVENTS_PER_POLL);
-        Ok(Self { poll, events, started: Instant::now(), control })
+        let waker = Waker::new(poll.registry(), token(Source::Jobs))?;
+        // A wake-up that fails is one that is due already.
+        let helper = Helper::new(move || drop(waker.wake()));
+        Ok(Self { poll, events, started: Instant::now(), control, helper })
     }
 
     /// Has events of some other source delivered under a name of the reactor.
@@ -143,6 +149,14 @@ impl Net for MioNet {
         sockets::send_back(socket.as_fd(), datagram, to)
     }
 
+    fn start_job(&mut self, id: ConnId, job: Job) {
+        self.helper.start(id, job);
+    }
+
+    fn job_done(&mut self) -> Option<ConnId> {
+        self.helper.done()
+    }
+
     fn send_out(&mut self, outlet: &Outlet, datagram: &[u8]) -> Result<(), Errno> {
         outlet.send(datagram).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
@@ -163,6 +177,7 @@ fn token(source: Source) -> Token {
         Source::Listener(index) => (LISTENER, index),
         Source::Datagrams(index) => (DATAGRAMS, index),
         Source::Control => (CONTROL, 0),
+        Source::Jobs => (JOBS, 0),
         Source::Elsewhere => (ELSEWHERE, 0),
     };
     Token((generation as usize) << 32 | key)
@@ -175,6 +190,7 @@ fn source(token: Token) -> Source {
         LISTENER => Source::Listener(index),
         DATAGRAMS => Source::Datagrams(index),
         CONTROL => Source::Control,
+        JOBS => Source::Jobs,
         ELSEWHERE => Source::Elsewhere,
         generation => Source::Conn(ConnId { key: u32::try_from(index).unwrap_or(u32::MAX), generation }),
     }
@@ -191,7 +207,9 @@ mod tests {
     #[test]
     fn tokens_name_their_source() {
         let conn = Source::Conn(ConnId { key: u32::MAX - 1, generation: LAST_GENERATION });
-        for it in [conn, Source::Listener(3), Source::Datagrams(0), Source::Control, Source::Elsewhere] {
+        let all =
+            [Source::Listener(3), Source::Datagrams(0), Source::Control, Source::Elsewhere, Source::Jobs];
+        for it in all.into_iter().chain([conn]) {
             assert_eq!(source(token(it)), it);
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::control::Command;
+use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::time::Time;
@@ -30,6 +31,8 @@ pub enum Source {
     Control,
     /// Something has ended that is served elsewhere: see [`Net::look_elsewhere`].
     Elsewhere,
+    /// [`Net::job_done`] has something to say.
+    Jobs,
 }
 
 /// One event.
@@ -147,6 +150,12 @@ pub trait Net {
 
     /// Sends a datagram back.
     fn send_back(&mut self, socket: &Self::Socket, datagram: &[u8], to: &Self::WayBack) -> Result<(), Errno>;
+
+    /// Has a job of a connection done elsewhere. When it is, there is an event.
+    fn start_job(&mut self, id: ConnId, job: Job);
+
+    /// A connection whose job is done and that has not been named yet, if there is one.
+    fn job_done(&mut self) -> Option<ConnId>;
 
     /// Sends a datagram to everybody on a network.
     fn send_out(&mut self, outlet: &Self::Outlet, datagram: &[u8]) -> Result<(), Errno>;

@@ -9,7 +9,8 @@
 //!   stale events, timers and room memberships miss.
 //! * Whoever stops before it is done (its share of the turn is used up, it yielded) is in the run queue,
 //!   and while that is not empty the poll does not wait. Nobody is forgotten, nobody spins.
-//! * Nothing here waits for anything but the poll.
+//! * Nothing here waits for anything but the poll. What would (a disk that is written) is a job of the
+//!   helper, and its end is an event like others.
 
 use std::io;
 use std::sync::Arc;
@@ -162,7 +163,11 @@ impl<N: Net> Reactor<N> {
         self.accept_all()?;
         self.rooms_pending = self.feed_rooms();
         self.reap();
+        self.start_jobs();
         self.context.shared.end_turn();
+        if self.context.shared.is_stop_due() && !self.context.draining {
+            self.drain()?;
+        }
         debug_assert_eq!(self.check_invariants(), Ok(()));
         Ok(())
     }
@@ -175,6 +180,11 @@ impl<N: Net> Reactor<N> {
             Source::Elsewhere => {
                 self.context.net.look_elsewhere();
                 self.acceptor.connection_closed();
+            }
+            Source::Jobs => {
+                while let Some(id) = self.context.net.job_done() {
+                    self.advance(id, |slot| slot.conn.job_done());
+                }
             }
             Source::Control => match self.context.net.command() {
                 Some(Command::Drain) => self.drain()?,
@@ -220,6 +230,13 @@ impl<N: Net> Reactor<N> {
             let id = ConnId { key, generation: slot.generation };
             slot.tick(id, &mut self.context, &mut self.buffer);
             self.settle(id);
+        }
+    }
+
+    /// Has done elsewhere what would make everybody wait.
+    fn start_jobs(&mut self) {
+        for (id, job) in self.context.pool.take_jobs() {
+            self.context.net.start_job(id, job);
         }
     }
 
@@ -301,6 +318,7 @@ impl<N: Net> Reactor<N> {
             self.dead.extend(u32::try_from(key));
         }
         self.reap();
+        self.start_jobs();
         self.context.shared.end_turn();
     }
 

@@ -15,7 +15,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use super::blocking::STACK;
+use super::blocking::{Host, STACK};
 use super::control::{Command, Control};
 use super::datagram::Guard;
 use super::{Setup, sockets};
@@ -99,6 +99,7 @@ impl MainThread {
             match control.command() {
                 Some(Command::Drain) => break,
                 Some(Command::Quit) => return Err(super::stopped_at_once()),
+                None if self.state.shared().is_stop_due() => break,
                 None => self.accept_all(),
             }
         }

@@ -12,8 +12,8 @@ use crate::framing::{Message, Telnet};
 use crate::room::{Kind, MemberId, Saying};
 use crate::time::Time;
 
-mod command;
-mod flood;
+pub mod command;
+pub mod flood;
 mod options;
 
 pub use options::{Look, Options, transcripts};
@@ -61,7 +61,7 @@ impl LineProtocol for Chat {
         let mut rooms = cx.shared.rooms();
         let id = rooms.join(&self.options.room, self.options.profile(), None, cx.id);
         self.member = Some(id);
-        command::introduce_history(&rooms, id, cx.out);
+        cx.out.push(command::introduction(&rooms, id).as_bytes());
         Flow::Continue
     }
 
@@ -71,7 +71,7 @@ impl LineProtocol for Chat {
     }
 
     fn must_wait_until(&mut self, cx: &mut Cx<'_>) -> Option<Time> {
-        let until = self.flood.wait(&self.options, cx)?;
+        let until = self.flood.wait(self.options.rate(), cx)?;
         if self.flood.is_news() && !self.options.is_raw() {
             let rate = self.options.flood;
             self.reply(&format!("* too fast: what you send is passed on at {rate} messages a second\n"), cx);
@@ -80,7 +80,7 @@ impl LineProtocol for Chat {
     }
 
     fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
-        self.flood.count(&self.options, cx);
+        self.flood.count(self.options.rate(), cx);
         let text = String::from_utf8_lossy(&message.text);
         self.announce(cx);
         if self.options.is_raw() {
@@ -141,6 +141,13 @@ impl Chat {
         {
             cx.shared.rooms().announce(id);
         }
+    }
+
+    fn command(&self, command: &str, cx: &mut Cx<'_>) {
+        let Some(id) = self.member else { return };
+        self.finish_line(cx);
+        let reply = command::run(&mut cx.shared.rooms(), id, command, 0);
+        cx.out.push(reply.unwrap_or_default().as_bytes());
     }
 
     /// Ends the conversation, but not in the middle of a line.

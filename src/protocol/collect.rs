@@ -67,7 +67,7 @@ impl Handler for Collect {
 }
 
 /// As Python prints the address that `accept` returned.
-fn connected_by(peer: &Peer) -> String {
+pub(super) fn connected_by(peer: &Peer) -> String {
     match peer.ip() {
         Some(ip) => format!("Connected by ('{ip}', {})", peer.port()),
         None => "Connected by a local program".to_owned(),

@@ -5,6 +5,7 @@
 //! `send`), most often from the `cache`, or with a `listing`. Where a request could be read in two ways it
 //! is refused and the connection closes, so that nothing behind it is ever taken for a request.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ mod options;
 mod order;
 mod ordinary;
 mod page;
+pub(in crate::protocol) mod plain;
 mod ranges;
 mod refusal;
 mod reply;
@@ -50,6 +52,7 @@ mod validators;
 mod words;
 
 pub use options::Options;
+pub(super) use root::{Found as FoundFile, Root};
 
 /// A connection.
 #[derive(Debug)]
@@ -60,6 +63,10 @@ impl Protocol for Http {
 
     fn prepare(options: &Options) -> Result<(), String> {
         options.prepare()
+    }
+
+    fn keep_out(options: &Options, private: &[PathBuf]) {
+        let _ = options.private.set(private.to_vec());
     }
 
     fn new(options: &Arc<Options>) -> Self {

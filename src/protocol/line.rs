@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Answer, Cx, Flow, Handler, Why};
 use crate::escape::Escaped;
 use crate::framing::{End, Lines, Message, Next, Telnet};
+use crate::helper::Job;
 use crate::limits;
 use crate::room::MemberId;
 use crate::time::Time;
@@ -52,6 +53,27 @@ pub trait LineProtocol {
     /// Whether the next message must wait for a later turn.
     fn must_wait(&self, _cx: &Cx<'_>) -> bool {
         false
+    }
+
+    /// Whether an answer is not complete: then neither a message nor the end comes until
+    /// [`LineProtocol::resume`] has made it so.
+    fn is_working(&self) -> bool {
+        false
+    }
+
+    /// The turn that `Yield` or `Wait` asked for.
+    fn resume(&mut self, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Continue
+    }
+
+    /// How long the peer may take next to nothing of what is owed to it in the end.
+    fn patience(&self) -> Duration {
+        limits::FINISH_PROGRESS
+    }
+
+    /// What is still to be done when the connection has ended, if it could make everybody wait.
+    fn left_over(&mut self) -> Option<Job> {
+        None
     }
 
     /// Until when the next message must wait, if it must: the peer is too fast.
@@ -113,21 +135,62 @@ struct State<T> {
     lines: Lines,
     /// When the silence becomes too long, apart from the pause of a tail.
     quiet_at: Time,
+    /// What the protocol is to be told when it is done with what came before.
+    ending: Option<Ending>,
     protocol: T,
+}
+
+/// How messages come to an end.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Eof,
+    Drain,
 }
 
 impl<T: LineProtocol> Line<T> {
     /// The conversation before its first byte.
     pub fn new(protocol: T) -> Self {
-        Self(Box::new(State { lines: Lines::new(protocol.rules().telnet), quiet_at: Time::NEVER, protocol }))
+        let lines = Lines::new(protocol.rules().telnet);
+        Self(Box::new(State { lines, quiet_at: Time::NEVER, ending: None, protocol }))
     }
 }
 
 impl<T: LineProtocol> State<T> {
-    /// Handles every whole message while the output has room.
+    /// Handles every whole message while the output has room, and the end if it has come.
     fn messages(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let flow = self.whole_messages(cx);
+        if !matches!(flow, Flow::Continue) || cx.out.is_full() {
+            // What it sends takes its time: the silence begins now.
+            self.restart_quiet(cx);
+            if self.quiet_at != Time::NEVER {
+                *cx.deadline = self.quiet_at;
+            }
+            let is_over = matches!(flow, Flow::Continue) && self.ending.is_some();
+            return if is_over { Flow::Yield } else { flow };
+        }
+        self.ending.take().map_or(flow, |ending| self.end(ending, cx))
+    }
+
+    /// The last message, which need not have an end, and then the end itself.
+    fn end(&mut self, ending: Ending, cx: &mut Cx<'_>) -> Flow {
+        let flow = if self.protocol.is_working() { Flow::Yield } else { self.take_tail(cx) };
+        match (flow, ending) {
+            (Flow::Continue, Ending::Eof) => self.protocol.eof(cx),
+            (Flow::Continue, Ending::Drain) => self.protocol.drain(cx),
+            (flow @ (Flow::Yield | Flow::Wait(_)), _) => {
+                self.ending = Some(ending);
+                flow
+            }
+            (flow, _) => flow,
+        }
+    }
+
+    fn whole_messages(&mut self, cx: &mut Cx<'_>) -> Flow {
         let max = self.protocol.rules().max_line;
         while !cx.out.is_full() {
+            if self.protocol.is_working() {
+                return Flow::Yield;
+            }
             if !cx.input.rest().is_empty() {
                 if self.protocol.must_wait(cx) {
                     return Flow::Yield;
@@ -163,6 +226,9 @@ impl<T: LineProtocol> State<T> {
             Some(message) => self.protocol.message(&message, cx),
             None => Flow::Continue,
         };
+        if cx.out.is_full() {
+            self.restart_quiet(cx);
+        }
         self.set_deadline(cx);
         flow
     }
@@ -192,14 +258,14 @@ impl<T: LineProtocol> Handler for Line<T> {
     }
 
     fn resume(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.0.messages(cx)
+        match self.0.protocol.resume(cx) {
+            Flow::Continue => self.0.messages(cx),
+            flow => flow,
+        }
     }
 
     fn eof(&mut self, cx: &mut Cx<'_>) -> Flow {
-        match self.0.take_tail(cx) {
-            Flow::Continue => self.0.protocol.eof(cx),
-            flow => flow,
-        }
+        self.0.end(Ending::Eof, cx)
     }
 
     fn expired(&mut self, cx: &mut Cx<'_>) -> Flow {
@@ -220,14 +286,19 @@ impl<T: LineProtocol> Handler for Line<T> {
     }
 
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
-        match self.0.take_tail(cx) {
-            Flow::Continue => self.0.protocol.drain(cx),
-            flow => flow,
-        }
+        self.0.end(Ending::Drain, cx)
     }
 
     fn closed(&mut self, cx: &mut Cx<'_>, why: Why) {
         self.0.protocol.closed(cx, why);
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.protocol.patience()
+    }
+
+    fn left_over(&mut self) -> Option<Job> {
+        self.0.protocol.left_over()
     }
 
     fn datagram(&mut self, datagram: &[u8], cx: &mut Cx<'_>) -> Answer {

@@ -1,13 +1,15 @@
 //! What is made from the rows of the table, by one macro: the enums that must name every protocol.
 
-/// Makes `Kind`, `Session`, `Options` and `TABLE` from the rows.
+/// Makes `Kind`, `Session`, `Options` and `TABLE` from the rows. Behind them stand the handlers that a
+/// connection may become later, with which no service begins.
 macro_rules! protocols {
     ($($variant:ident($handler:ty): {
         name: $name:literal, port: $port:literal, well_known: $well_known:expr, transport: $transport:ident,
         does: $does:literal, source: $source:literal, try_it: $try_it:literal,
         $(rooms: $rooms:literal,)?
         $(off: $off:literal,)?
-    })*) => {
+    })*
+    => { $($(#[$about:meta])* $later:ident($later_handler:ty),)* }) => {
         /// All protocols, in the order in which they are listed.
         pub static TABLE: &[Row] = &[$(Row {
             kind: Kind::$variant, name: $name, port: $port, well_known: $well_known,
@@ -26,6 +28,7 @@ macro_rules! protocols {
         #[allow(missing_docs)]
         pub enum Session {
             $($variant($handler),)*
+            $($(#[$about])* $later($later_handler),)*
             /// A handler made up by a test.
             #[cfg(test)]
             Probe(Box<Box<dyn Probe>>),
@@ -36,6 +39,7 @@ macro_rules! protocols {
             pub fn handler(&mut self) -> &mut dyn Handler {
                 match self {
                     $(Self::$variant(handler) => handler,)*
+                    $(Self::$later(handler) => handler,)*
                     #[cfg(test)]
                     Self::Probe(handler) => &mut ***handler,
                 }
@@ -45,6 +49,7 @@ macro_rules! protocols {
             pub fn member(&self) -> Option<MemberId> {
                 match self {
                     $(Self::$variant(handler) => handler.member(),)*
+                    $(Self::$later(handler) => handler.member(),)*
                     #[cfg(test)]
                     Self::Probe(handler) => handler.member(),
                 }
@@ -74,6 +79,27 @@ macro_rules! protocols {
             pub fn prepare(&self) -> Result<(), String> {
                 match self {
                     $(Self::$variant(options) => <$handler as Protocol>::prepare(options),)*
+                }
+            }
+
+            /// See [`Protocol::private`].
+            pub fn private(&self) -> Option<&Path> {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::private(options),)*
+                }
+            }
+
+            /// See [`Protocol::keep_out`].
+            pub fn keep_out(&self, private: &[PathBuf]) {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::keep_out(options, private),)*
+                }
+            }
+
+            /// See [`Protocol::is_once`].
+            pub fn is_once(&self) -> bool {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::is_once(options),)*
                 }
             }
 

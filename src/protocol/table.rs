@@ -4,6 +4,7 @@
 //! that runs when nobody configures anything. Everything else that must know all protocols (the
 //! sessions and their dispatch, the options, `switchboard services`, the defaults) is made from it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::line::Line;
@@ -17,6 +18,12 @@ protocols! {
         name: "http", port: 8080, well_known: Some(80), transport: Tcp,
         does: "files of a directory, with listings", source: "RFC 9110, 9112; lab A",
         try_it: "curl http://{address}/",
+    }
+    Console(super::console::Console): {
+        name: "console", port: 8000, well_known: None, transport: Tcp,
+        does: "web page: every service, and the chat", source: "RFC 9110, 6455; lab A",
+        try_it: "curl http://{address}/",
+        rooms: true,
     }
     Modify(Line<super::modify::Modify>): {
         name: "modify", port: 8888, well_known: None, transport: Tcp,
@@ -44,6 +51,16 @@ protocols! {
         name: "hello", port: 15000, well_known: None, transport: Tcp,
         does: "Hello World -> Hello Yourself; a page for browsers", source: "lab C",
         try_it: "curl http://{address}/index.html",
+    }
+    Upload(super::upload::Upload): {
+        name: "upload", port: 40000, well_known: None, transport: Tcp,
+        does: "stores a file: its name, a line end, its content", source: "lab A, exercise 3",
+        try_it: "(echo notes.txt; date) | nc -N {host} {port}",
+    }
+    Download(Line<super::download::Download>): {
+        name: "download", port: 40001, well_known: None, transport: Tcp,
+        does: "sends the file whose name it gets", source: "lab B",
+        try_it: "echo /list | nc -N {host} {port}",
     }
     Echo(super::echo::Echo): {
         name: "echo", port: 10007, well_known: Some(7), transport: Both,
@@ -74,6 +91,12 @@ protocols! {
         name: "reqtime", port: 10123, well_known: None, transport: Both,
         does: "\"reqtime\" -> the local time", source: "lab E, exercise 9-1",
         try_it: "echo reqtime | nc -N {host} {port}",
+    }
+    => {
+        /// `/ws/chat` of `console`.
+        WebChat(super::websocket::WebSocket<super::console::chat::WebChat>),
+        /// `/ws/echo` of `console`.
+        WebEcho(super::websocket::WebSocket<super::console::echo::WebEcho>),
     }
 }
 

@@ -3,15 +3,37 @@
 
 use std::fmt;
 
+use sha1::{Digest, Sha1};
+
 use super::member::{Flags, MemberId};
 use super::{Form, Rooms};
 use crate::limits::{ROOM_ABSENCE, ROOM_ABSENT};
 use crate::protocol::ConnId;
 use crate::time::Time;
 
-/// What proves a membership. Nobody can guess one.
+/// What proves a membership: in its first 32 bits the member's place, in the others a seal. Nobody can guess
+/// one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Token(u128);
+
+impl Token {
+    fn member(self) -> MemberId {
+        MemberId::new((self.0 >> SEAL) as usize)
+    }
+}
+
+/// Bits of a seal.
+const SEAL: u32 = 96;
+
+/// The token of a member: who does not know the secret cannot make one.
+fn seal(secret: &[u8; 16], id: MemberId, author: u64) -> u128 {
+    let key = id.key() as u128;
+    let sum =
+        Sha1::new().chain_update(secret).chain_update(key.to_be_bytes()).chain_update(author.to_be_bytes());
+    let sum = sum.chain_update(secret).finalize();
+    let bytes = sum.first_chunk::<16>().copied().unwrap_or_default();
+    key << SEAL | u128::from_be_bytes(bytes) >> (128 - SEAL)
+}
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,21 +71,26 @@ pub struct Resumed {
 }
 
 impl Rooms {
-    /// The token of a member; `None` if this machine gives no random numbers.
+    /// The token of a member; `None` if this machine gives no random numbers. It is kept nowhere: it says
+    /// which member that is, and what only this run of the daemon can have made of it.
     pub fn token(&mut self, id: MemberId) -> Option<Token> {
+        let secret = self.secret?;
         let member = self.members.get_mut(id.key())?;
-        let extra = member.extra();
-        if extra.token.is_none() {
-            let mut bytes = [0; 16];
-            let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-            let token = u128::from_ne_bytes(bytes);
-            if got != Ok(bytes.len()) {
-                return None;
-            }
-            extra.token = Some(token);
-            self.tokens.insert(token, id);
+        member.flags.insert(Flags::HAS_TOKEN);
+        Some(Token(seal(&secret, id, member.author)))
+    }
+
+    /// Takes a line's number for a line that is no entry of the log, such as a command; false if it was
+    /// used before.
+    pub fn claim(&mut self, id: MemberId, client: u64) -> bool {
+        let Some(member) = self.members.get_mut(id.key()) else { return false };
+        if client == 0 {
+            return true;
         }
-        member.extra().token.map(Token)
+        let last = &mut member.extra().last_client;
+        let is_new = client > *last;
+        *last = client.max(*last);
+        is_new
     }
 
     /// The connection of a member is gone; its name is kept for a while, and nobody is told that it left.
@@ -72,7 +99,7 @@ impl Rooms {
         let Some(member) = self.members.get_mut(id.key()).filter(|member| member.conn == conn) else {
             return;
         };
-        if member.extra.as_deref().is_none_or(|extra| extra.token.is_none()) {
+        if !member.is(Flags::HAS_TOKEN) {
             return self.leave(id, conn);
         }
         if member.is(Flags::ABSENT) {
@@ -100,8 +127,11 @@ impl Rooms {
     /// A member comes back to `room` with its token: it goes on after entry `seq` of this run of the
     /// daemon, on another connection. `None` if there is no such member, or it is in another room.
     pub fn resume(&mut self, room: &str, token: Token, seq: u64, conn: ConnId) -> Option<Resumed> {
-        let id = *self.tokens.get(&token.0)?;
-        let member = self.members.get_mut(id.key())?;
+        let (secret, id) = (self.secret?, token.member());
+        let member = self.members.get_mut(id.key()).filter(|member| member.is(Flags::HAS_TOKEN))?;
+        if seal(&secret, id, member.author) != token.0 {
+            return None;
+        }
         let at = member.room;
         let log = &self.rooms.get(usize::from(at)).filter(|known| known.name.eq_ignore_ascii_case(room))?.log;
         let former = (!member.is(Flags::ABSENT)).then_some(member.conn);
@@ -113,6 +143,8 @@ impl Rooms {
         let last_client = member.extra().last_client;
         self.absent.retain(|absent| *absent != (id, author));
         self.mark_pending(at);
+        // Nobody reads there any more, and if somebody does, it is not for them.
+        self.expelled.extend(former);
         Some(Resumed { id, from, missed, last_client, former })
     }
 

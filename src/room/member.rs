@@ -65,6 +65,8 @@ bitflags! {
         const WATCHED = 1 << 3;
         /// The entry at the cursor is from before it joined.
         const IN_HISTORY = 1 << 4;
+        /// It was given what it needs to come back.
+        const HAS_TOKEN = 1 << 6;
         /// A timer looks whether it comes back.
         const AWAITED = 1 << 5;
     }
@@ -85,8 +87,6 @@ pub(super) struct Extra {
     pub(super) private_lost: u32,
     /// Since when it has taken nothing though something waits; or since when it is away.
     pub(super) stalled: Time,
-    /// What a client that comes back shows.
-    pub(super) token: Option<u128>,
     /// The last number that its client gave to a line.
     pub(super) last_client: u64,
 }
@@ -101,7 +101,6 @@ impl Default for Extra {
             own_lost: 0,
             private_lost: 0,
             stalled: Time::NEVER,
-            token: None,
             last_client: 0,
         }
     }
@@ -110,9 +109,8 @@ impl Default for Extra {
 impl Extra {
     /// Whether it says nothing.
     fn is_plain(&self) -> bool {
-        let Self { name, rest, own_lost, private_lost, stalled, token, last_client, .. } = self;
+        let Self { name, rest, own_lost, private_lost, stalled, last_client, .. } = self;
         name.is_none()
-            && token.is_none()
             && rest.is_empty()
             && *own_lost + *private_lost == 0
             && *last_client == 0

@@ -66,6 +66,22 @@ impl Rooms {
         fed
     }
 
+    /// The same for the connection that has the membership; nothing for one that had it before.
+    pub fn feed_to(
+        &mut self,
+        id: MemberId,
+        conn: ConnId,
+        now: Time,
+        sink: impl FnMut(&[u8]) -> usize,
+    ) -> Fed {
+        if self.is_held_by(id, conn) { self.feed(id, now, sink) } else { Fed::All }
+    }
+
+    /// Whether a connection has this membership. It may have gone over to another one.
+    pub fn is_held_by(&self, id: MemberId, conn: ConnId) -> bool {
+        self.members.get(id.key()).is_some_and(|member| member.conn == conn)
+    }
+
     /// A member's socket takes nothing, though something waits for it.
     pub fn stalls(&mut self, id: MemberId, now: Time) {
         let Some(member) = self.members.get_mut(id.key()) else { return };

@@ -45,6 +45,9 @@ impl PartialOrd for Timer {
 impl Rooms {
     /// When [`Rooms::tick`] is due.
     pub fn due(&self) -> Time {
+        if !self.expelled.is_empty() {
+            return Time::START;
+        }
         self.timers.peek().map_or(Time::NEVER, |timer| timer.due.0)
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// Addresses of the interfaces that are up, IPv4 first; none that only this machine or only one cable
 /// understands.
-pub(super) fn addresses() -> Vec<IpAddr> {
+pub(crate) fn addresses() -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let up = interfaces.into_iter().filter(|interface| interface.is_oper_up() && !interface.is_loopback());
     let mut addresses: Vec<IpAddr> = up.map(|interface| interface.ip()).filter(is_routable).collect();

@@ -1,8 +1,11 @@
-"""Lab A: shows what is sent to everybody on the network. It has the port for itself."""
+"""Lab A: shows the datagrams that come; exit ends it."""
 import socket
+import sys
 
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.bind(("", 40000))
-print("receiving", flush=True)
-while True:
-    print(sock.recv(1000).decode(), flush=True)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", int(sys.argv[1])))
+print("port", s.getsockname()[1], flush=True)
+message = ""
+while message != "exit":
+    message = s.recv(1000).decode()
+    print("got", message, flush=True)

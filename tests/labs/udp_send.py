@@ -1,7 +1,7 @@
-"""Lab A: sends one datagram to everybody on the network. It has the port for itself."""
+"""Lab A: sends one datagram, which may go to everyone."""
 import socket
+import sys
 
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.bind(("", 40000))
-sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-sock.sendto(b"Hello there", ("<broadcast>", 40000))
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))

@@ -68,7 +68,7 @@ impl Start {
         for row in TABLE {
             words.extend(["--port".to_owned(), format!("{}=0", row.name)]);
         }
-        for (flag, name) in [("--ports-file", "ports"), ("--root", "root")] {
+        for (flag, name) in [("--ports-file", "ports"), ("--root", "root"), ("--uploads", "uploads")] {
             words.extend([flag.to_owned(), dir.join(name).display().to_string()]);
         }
         words.extend(self.arguments.iter().cloned());
@@ -104,6 +104,8 @@ pub fn new_dir() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("root")).unwrap();
     fs::write(dir.path().join("root/hello.txt"), "Hello there\n").unwrap();
+    fs::create_dir(dir.path().join("root/sub")).unwrap();
+    fs::write(dir.path().join("root/sub/long.bin"), vec![b'x'; 1_000_000]).unwrap();
     dir
 }
 

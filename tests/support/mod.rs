@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 pub mod browser;
 pub mod daemon;
 pub mod namespace;
+pub mod own;
 pub mod proc;
 pub mod program;
+pub mod proxy;
+pub mod stress;
 pub mod terminal;
 
 pub use browser::Browser;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
+use crate::protocol::ConnId;
 use crate::room::{Fed, MemberId};
 use crate::shared::Shared;
 use crate::time::Time;
@@ -28,6 +29,8 @@ pub(super) struct Writer {
 struct Inner {
     stream: Arc<OwnedFd>,
     member: MemberId,
+    /// The connection.
+    id: ConnId,
     /// The member has left; set before it leaves, so that whoever takes its number is never fed here.
     gone: AtomicBool,
     /// It took nothing for so long that it was given up.
@@ -38,10 +41,15 @@ struct Inner {
 
 impl Writer {
     /// Starts the thread; without one, the member hears nothing but its own replies.
-    pub(super) fn start(shared: &Arc<Shared>, stream: &Arc<OwnedFd>, member: MemberId) -> Option<Self> {
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        stream: &Arc<OwnedFd>,
+        (member, id): (MemberId, ConnId),
+    ) -> Option<Self> {
         let inner = Arc::new(Inner {
             stream: Arc::clone(stream),
             member,
+            id,
             gone: AtomicBool::new(false),
             expelled: AtomicBool::new(false),
             turn: Mutex::new(()),
@@ -118,6 +126,13 @@ impl Inner {
     fn wait_for_lines(&self, shared: &Shared, lines: &mut Vec<u8>) -> bool {
         let mut rooms = shared.rooms();
         while !self.gone.load(Ordering::SeqCst) {
+            if !rooms.is_held_by(self.member, self.id) {
+                if rooms.author(self.member).is_some() {
+                    // It goes on over another connection: the other thread finds the end of this one.
+                    let _ = rustix::net::shutdown(&*self.stream, Shutdown::Read);
+                }
+                return false;
+            }
             // Nothing blocks here, so no time is looked at.
             // All of it, so that nothing is left half taken: a private reply may come before the next.
             while Fed::More

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::blocking::{Connection, Host, datagrams};
 use super::super::datagram::Guard;
 use super::super::threads::Client;
-use super::children::{Birth, report};
+use super::children::{Birth, Report};
 use super::{Site, relay};
 use crate::protocol::ConnId;
 use crate::service::Service;
@@ -54,7 +54,8 @@ impl Work {
             Task::Serve(Client { stream, peer, service }) => {
                 let id = ConnId { key: std::process::id(), generation: 0 };
                 if let Some(connection) = Connection::new(site, id, stream, peer, service) {
-                    report(&reports, connection.run());
+                    let moved = connection.run();
+                    Report { moved, stop: site.shared.is_stop_due() }.send(&reports);
                 }
             }
             Task::Relay { client, parent } => {

@@ -13,7 +13,7 @@ use signal_hook::consts::SIGCHLD;
 use signal_hook_mio::v1_0::Signals;
 
 use super::super::blocking::Moved;
-use crate::observer::Observer;
+use crate::shared::Shared;
 use crate::sys::{self, Fork, Newborn};
 
 /// What a child was made for.
@@ -27,9 +27,9 @@ pub(super) enum Role {
     Datagrams,
 }
 
-/// The length of a report: two numbers. A pipe takes as little as that whole or not at all, so that the
+/// The length of a report: three numbers. A pipe takes as little as that whole or not at all, so that the
 /// reports of several children are never mixed up.
-const REPORT: usize = 16;
+const REPORT: usize = 24;
 
 /// What a child is born with.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Children {
     }
 
     /// Takes leave of those that have ended, and adds what they reported.
-    pub(super) fn reap(&mut self, observer: &Observer) {
+    pub(super) fn reap(&mut self, shared: &Shared) {
         self.signals.pending().for_each(drop);
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let Some(role) = self.running.remove(&pid) else { continue };
@@ -104,18 +104,21 @@ impl Children {
                 log::warn!("process {} ended badly: {status:?}", pid.as_raw_nonzero());
             }
         }
-        self.read_reports(observer);
+        self.read_reports(shared);
     }
 
-    fn read_reports(&self, observer: &Observer) {
+    fn read_reports(&self, shared: &Shared) {
         let mut buffer = [0; 64 * REPORT];
         while let Ok(n) = rustix::io::read(&self.read_reports, &mut buffer)
             && n > 0
         {
             let (reports, _) = buffer.get(..n).unwrap_or_default().as_chunks::<REPORT>();
             for report in reports {
-                let Moved { read, written } = parse(*report);
-                observer.count(read, written);
+                let Report { moved, stop } = Report::parse(report);
+                shared.observer.count(moved.read, moved.written);
+                if stop {
+                    shared.stop();
+                }
             }
         }
     }
@@ -141,20 +144,32 @@ impl Drop for Children {
     }
 }
 
-/// Says what a connection has moved: the last thing that its process does.
-pub(super) fn report(to: &OwnedFd, moved: Moved) {
-    let mut report = [0; REPORT];
-    let (read, written) = report.split_at_mut(REPORT / 2);
-    read.copy_from_slice(&moved.read.to_le_bytes());
-    written.copy_from_slice(&moved.written.to_le_bytes());
-    // A parent that has gone does not want to know.
-    let _ = rustix::io::retry_on_intr(|| rustix::io::write(to, &report));
+/// What a child says last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Report {
+    /// What its connection has moved.
+    pub(super) moved: Moved,
+    /// Its session wants the daemon to stop.
+    pub(super) stop: bool,
 }
 
-fn parse(report: [u8; REPORT]) -> Moved {
-    let both = u128::from_le_bytes(report);
-    let low = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(0);
-    Moved { read: low(both), written: low(both >> 64) }
+impl Report {
+    /// Leaves it for the parent.
+    pub(super) fn send(self, to: &OwnedFd) {
+        let mut bytes = [0; REPORT];
+        let numbers = [self.moved.read, self.moved.written, self.stop.into()];
+        for (place, number) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
+            *place = number.to_le_bytes();
+        }
+        // A parent that has gone does not want to know.
+        let _ = rustix::io::retry_on_intr(|| rustix::io::write(to, &bytes));
+    }
+
+    fn parse(bytes: &[u8; REPORT]) -> Self {
+        let mut numbers = bytes.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
+        let mut next = || numbers.next().unwrap_or(0);
+        Self { moved: Moved { read: next(), written: next() }, stop: next() != 0 }
+    }
 }
 
 /// Whether a child ended as it should: by itself, or because it was told to.
@@ -170,10 +185,10 @@ mod tests {
     #[test]
     fn a_report_says_what_was_moved() {
         let (read, write) = rustix::pipe::pipe().unwrap();
-        let moved = Moved { read: 7, written: u64::MAX - 1 };
-        report(&write, moved);
+        let sent = Report { moved: Moved { read: 7, written: u64::MAX - 1 }, stop: true };
+        sent.send(&write);
         let mut buffer = [0; REPORT];
         assert_eq!(rustix::io::read(&read, &mut buffer), Ok(REPORT));
-        assert_eq!(parse(buffer), moved);
+        assert_eq!(Report::parse(&buffer), sent);
     }
 }

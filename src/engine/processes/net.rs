@@ -1,6 +1,6 @@
 //! The parent's network: mio's, but who is accepted gets a process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,6 +18,7 @@ use super::super::sockets::{self, WayBack};
 use super::super::threads::Client;
 use super::children::{Children, Role};
 use super::{Desk, Site, Task, Work};
+use crate::helper::Job;
 use crate::lan::Outlet;
 use crate::protocol::ConnId;
 use crate::time::Time;
@@ -38,6 +39,8 @@ pub(super) struct ForkNet {
     desk: Desk,
     /// Who was accepted when there was no room for another process; at most one of a service.
     unserved: HashMap<usize, Client>,
+    /// Connections of the parent whose jobs are done.
+    done: VecDeque<ConnId>,
 }
 
 impl ForkNet {
@@ -48,7 +51,7 @@ impl ForkNet {
         desk: Desk,
     ) -> io::Result<Self> {
         mio.watch_other(&mut children.signals, Source::Elsewhere)?;
-        Ok(Self { mio, children, site, desk, unserved: HashMap::new() })
+        Ok(Self { mio, children, site, desk, unserved: HashMap::new(), done: VecDeque::new() })
     }
 
     /// Makes a process for a client. If the clients of its service hear each other, the parent goes on with
@@ -121,7 +124,7 @@ impl Net for ForkNet {
     }
 
     fn look_elsewhere(&mut self) {
-        self.children.reap(&self.site.shared.observer);
+        self.children.reap(&self.site.shared);
     }
 
     fn drain_elsewhere(&mut self) {
@@ -133,7 +136,22 @@ impl Net for ForkNet {
     }
 
     fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
-        self.mio.poll(ready, timeout)
+        let timeout = if self.done.is_empty() { timeout } else { Some(Duration::ZERO) };
+        self.mio.poll(ready, timeout)?;
+        if !self.done.is_empty() {
+            ready.push(Ready { source: Source::Jobs, readable: true, writable: false, read_closed: false });
+        }
+        Ok(())
+    }
+
+    /// Done at once: a thread for it would stand in the way of the next fork.
+    fn start_job(&mut self, id: ConnId, job: Job) {
+        job.run();
+        self.done.push_back(id);
+    }
+
+    fn job_done(&mut self) -> Option<ConnId> {
+        self.done.pop_front()
     }
 
     fn watch(&mut self, stream: &OwnedFd, id: ConnId) -> io::Result<()> {

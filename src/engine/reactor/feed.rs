@@ -37,7 +37,7 @@ impl<N: Net> Reactor<N> {
             }
             let slot = self.slots.get_mut(id.key as usize);
             if let Some(slot) = slot.filter(|slot| slot.generation == id.generation) {
-                slot.feed(&mut self.context, rooms);
+                slot.feed(id, &mut self.context, rooms);
                 self.settle(id);
             }
         }

@@ -150,7 +150,7 @@ impl<S> Slot<S> {
         }
         if self.conn.member().is_some() && self.can_be_fed() {
             let shared = Arc::clone(&context.shared);
-            self.feed(context, &mut shared.rooms());
+            self.feed(id, context, &mut shared.rooms());
         }
     }
 
@@ -205,14 +205,19 @@ impl<S> Slot<S> {
     }
 
     /// Gives the socket what the room has for it.
-    pub(super) fn feed<N: Net<Stream = S>>(&mut self, context: &mut Context<N>, rooms: &mut Rooms) {
+    pub(super) fn feed<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        rooms: &mut Rooms,
+    ) {
         let Some(member) = self.conn.member() else { return };
         if !self.can_be_fed() {
             return rooms.stalls(member, context.now);
         }
         let (net, stream) = (&mut context.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
-        let fed = rooms.feed(member, context.now, |bytes| {
+        let fed = rooms.feed_to(member, id, context.now, |bytes| {
             let taken = match net.write(stream, bytes, &[], false) {
                 Ok(n) => n,
                 Err(Errno::AGAIN | Errno::INTR) => 0,

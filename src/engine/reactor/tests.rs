@@ -7,6 +7,7 @@ use super::*;
 use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
+mod jobs;
 mod network;
 mod rooms;
 mod sim;
@@ -16,8 +17,12 @@ use sim::Sim;
 const WIDE: usize = usize::MAX / 2;
 
 fn reactor_with(protocol: &str, capacity: usize) -> (Reactor<Sim>, Sim) {
+    reactor_of(protocol, toml::Table::new(), capacity)
+}
+
+fn reactor_of(protocol: &str, options: toml::Table, capacity: usize) -> (Reactor<Sim>, Sim) {
     let row = Row::find(protocol).unwrap();
-    let options = Options::parse(row.kind, toml::Table::new()).unwrap();
+    let options = Options::parse(row.kind, options).unwrap();
     let service = Service { name: protocol.to_owned(), row, options };
     let sim = Sim::default();
     let settings = Settings {

@@ -56,6 +56,10 @@ impl Host for Arc<State> {
     fn tell_members(&self) {
         State::tell_members(self);
     }
+
+    fn ask_to_stop(&self) {
+        let _ = self.waker.wake();
+    }
 }
 
 impl State {

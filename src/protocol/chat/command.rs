@@ -1,8 +1,5 @@
 //! What begins with a slash.
 
-use super::Chat;
-use crate::out::Out;
-use crate::protocol::Cx;
 use crate::room::{Kind, MAX_NAME, MemberId, Refused, Rooms, Saying};
 
 const HELP: &str = "\
@@ -20,53 +17,54 @@ const LISTED: usize = 200;
 const NAME_RULE: &str = "1 to 32 bytes of letters, digits, - _ and .";
 const _: () = assert!(MAX_NAME == 32);
 
-impl Chat {
-    pub(super) fn command(&mut self, command: &str, cx: &mut Cx<'_>) {
-        let Some(id) = self.member else { return };
-        let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
-        let rest = rest.trim();
-        let reply = match word {
-            "/nick" => nick(&mut cx.shared.rooms(), id, rest),
-            "/who" => who(&cx.shared.rooms(), id),
-            "/rooms" => rooms(&cx.shared.rooms()),
-            "/join" => return self.join(id, rest, cx),
-            "/me" if rest.is_empty() => "* /me WHAT YOU DO\n".to_owned(),
-            "/me" => {
-                self.say(Kind::Action, rest, cx);
-                return;
-            }
-            "/msg" => msg(&mut cx.shared.rooms(), id, rest),
-            "/help" => HELP.to_owned(),
-            unknown => format!("* there is no {}; try /help\n", shown(unknown)),
-        };
-        self.reply(&reply, cx);
+/// Does what a command says; returns what the member alone is told of it, lines that end in LF. `None` if
+/// what it said to all is the answer. `client` is the number that its client gave to the command; one that
+/// was used before does nothing. [`Rooms::finish_line`] comes first.
+pub fn run(rooms: &mut Rooms, id: MemberId, command: &str, client: u64) -> Option<String> {
+    let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let rest = rest.trim();
+    if word == "/me" && !rest.is_empty() {
+        let said = rooms.say(id, Saying { kind: Kind::Action, text: rest, client });
+        return said.is_none().then(String::new);
     }
+    if !rooms.claim(id, client) {
+        return Some(String::new());
+    }
+    Some(match word {
+        "/nick" => nick(rooms, id, rest),
+        "/who" => who(rooms, id),
+        "/rooms" => list(rooms),
+        "/join" => join(rooms, id, rest),
+        "/me" => "* /me WHAT YOU DO\n".to_owned(),
+        "/msg" => msg(rooms, id, rest),
+        "/help" => HELP.to_owned(),
+        unknown => format!("* there is no {}; try /help\n", shown(unknown)),
+    })
+}
 
-    fn join(&self, id: MemberId, room: &str, cx: &mut Cx<'_>) {
-        self.finish_line(cx);
-        let mut rooms = cx.shared.rooms();
-        let old = rooms.room_name(id).to_owned();
-        let reply = match rooms.move_to(id, room) {
-            Ok(0) => format!("* you are in {}\n", rooms.room_name(id)),
-            Ok(1) => format!("* you are in {}; 1 message in {old} was skipped\n", rooms.room_name(id)),
-            Ok(n) => format!("* you are in {}; {n} messages in {old} were skipped\n", rooms.room_name(id)),
-            Err(Refused::SameRoom) => format!("* you are in {old} already\n"),
-            Err(Refused::TooManyRooms) => format!("* there are too many rooms; you are still in {old}\n"),
-            Err(_) => format!("* a room's name has {NAME_RULE}; you are still in {old}\n"),
-        };
-        cx.out.push(reply.as_bytes());
-        introduce_history(&rooms, id, cx.out);
-    }
+fn join(rooms: &mut Rooms, id: MemberId, room: &str) -> String {
+    let old = rooms.room_name(id).to_owned();
+    let moved = rooms.move_to(id, room);
+    let new = rooms.room_name(id);
+    let reply = match moved {
+        Ok(0) => format!("* you are in {new}\n"),
+        Ok(1) => format!("* you are in {new}; 1 message in {old} was skipped\n"),
+        Ok(n) => format!("* you are in {new}; {n} messages in {old} were skipped\n"),
+        Err(Refused::SameRoom) => format!("* you are in {old} already\n"),
+        Err(Refused::TooManyRooms) => format!("* there are too many rooms; you are still in {old}\n"),
+        Err(_) => format!("* a room's name has {NAME_RULE}; you are still in {old}\n"),
+    };
+    if moved.is_ok() { reply + &introduction(rooms, id) } else { reply }
 }
 
 /// Says that what comes first was said before.
-pub(super) fn introduce_history(rooms: &Rooms, id: MemberId, out: &mut Out) {
+pub(super) fn introduction(rooms: &Rooms, id: MemberId) -> String {
     let is_raw = rooms.form_of(id).is_some_and(|form| !form.has_notices());
     match rooms.history(id) {
-        _ if is_raw => {}
-        0 => {}
-        1 => out.push(b"* the last line said here:\n"),
-        n => out.print(format_args!("* the last {n} lines said here:\n")),
+        _ if is_raw => String::new(),
+        0 => String::new(),
+        1 => "* the last line said here:\n".to_owned(),
+        n => format!("* the last {n} lines said here:\n"),
     }
 }
 
@@ -85,7 +83,7 @@ fn who(rooms: &Rooms, id: MemberId) -> String {
     format!("* here: {}{}\n", names.join(", "), and_more(more))
 }
 
-fn rooms(rooms: &Rooms) -> String {
+fn list(rooms: &Rooms) -> String {
     let all = rooms.list();
     let shown: Vec<String> = all.iter().take(LISTED).map(|(name, n)| format!("{name} ({n})")).collect();
     format!("* rooms: {}{}\n", shown.join(", "), and_more(all.len() - shown.len()))

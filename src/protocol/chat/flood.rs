@@ -4,16 +4,24 @@
 
 use std::time::Duration;
 
-use super::Options;
 use crate::protocol::Cx;
 use crate::time::Time;
 
 /// How long one who was too fast must have been slow to be told again.
 const NEWS_AGAIN: u32 = 60 * 100;
 
+/// How fast one may speak.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Messages a second for long; zero for any number.
+    pub flood: u32,
+    /// Messages at once beyond that.
+    pub burst: u32,
+}
+
 /// One member's account.
 #[derive(Debug, Default)]
-pub(super) struct Flood {
+pub struct Flood {
     /// When all that was said so far will have been paid for, in hundredths of a second of the engine's time.
     paid_at: u32,
     told: bool,
@@ -22,10 +30,10 @@ pub(super) struct Flood {
 
 impl Flood {
     /// Until when the next message must wait.
-    pub(super) fn wait(&mut self, options: &Options, cx: &Cx<'_>) -> Option<Time> {
-        let step = step(options, cx)?;
+    pub fn wait(&mut self, rate: Rate, cx: &Cx<'_>) -> Option<Time> {
+        let step = step(rate, cx)?;
         let debt = self.paid_at.saturating_sub(hundredths(cx.now));
-        let free = step.saturating_mul(options.burst.max(1));
+        let free = step.saturating_mul(rate.burst.max(1));
         if debt + step <= free {
             return None;
         }
@@ -34,13 +42,13 @@ impl Flood {
     }
 
     /// Whether one has not been told of that lately.
-    pub(super) fn is_news(&self) -> bool {
+    pub fn is_news(&self) -> bool {
         self.news
     }
 
     /// A message was taken.
-    pub(super) fn count(&mut self, options: &Options, cx: &Cx<'_>) {
-        let Some(step) = step(options, cx) else { return };
+    pub fn count(&mut self, rate: Rate, cx: &Cx<'_>) {
+        let Some(step) = step(rate, cx) else { return };
         let now = hundredths(cx.now);
         if now.saturating_sub(self.paid_at) > NEWS_AGAIN {
             self.told = false;
@@ -50,9 +58,9 @@ impl Flood {
 }
 
 /// Hundredths of a second for one message; `None` if nothing is limited.
-fn step(options: &Options, cx: &Cx<'_>) -> Option<u32> {
+fn step(rate: Rate, cx: &Cx<'_>) -> Option<u32> {
     let is_near = cx.peer.ip().is_none_or(|ip| ip.to_canonical().is_loopback());
-    if is_near { None } else { 100_u32.checked_div(options.flood).map(|step| step.max(1)) }
+    if is_near { None } else { 100_u32.checked_div(rate.flood).map(|step| step.max(1)) }
 }
 
 fn hundredths(time: Time) -> u32 {

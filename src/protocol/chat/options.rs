@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::flood::Rate;
 use crate::config::duration;
 use crate::journal::Journal;
 use crate::protocol::Options as AnyOptions;
@@ -85,6 +86,11 @@ impl Options {
     /// Longest message in bytes.
     pub(super) fn max_line(&self) -> usize {
         self.max_line.min(LONGEST_LINE)
+    }
+
+    /// How fast one may speak.
+    pub(super) fn rate(&self) -> Rate {
+        Rate { flood: self.flood, burst: self.burst }
     }
 
     /// Whether nothing but text goes either way.

@@ -193,6 +193,9 @@ impl Listing {
         if name.as_encoded_bytes().starts_with(b".") && !self.options.hidden {
             return;
         }
+        if self.hides(entry) {
+            return;
+        }
         let Some(metadata) = self.metadata(entry) else { return };
         let is_file = metadata.is_file();
         if is_file || metadata.is_dir() {
@@ -202,6 +205,12 @@ impl Listing {
             let key = Key::new(is_file, Place::of(&entry, name.into_vec(), self.order), self.order);
             self.entries.insert(key, entry);
         }
+    }
+
+    /// Whether it is, or leads to, what is not served.
+    fn hides(&self, entry: &DirEntry) -> bool {
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        self.options.site().is_ok_and(|site| site.root().hides(&self.path.join(entry.file_name()), is_link))
     }
 
     fn metadata(&self, entry: &DirEntry) -> Option<Metadata> {

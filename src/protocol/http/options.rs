@@ -48,6 +48,9 @@ pub struct Options {
     /// matter.
     #[serde(with = "duration")]
     pub progress_timeout: Duration,
+    /// Directories that are not served wherever they are: those of uploads.
+    #[serde(skip)]
+    pub(super) private: OnceLock<Vec<PathBuf>>,
     /// What is open, once it is.
     #[serde(skip)]
     pub(super) site: OnceLock<Site>,
@@ -70,6 +73,7 @@ impl Default for Options {
             body_timeout: Duration::from_secs(60),
             keep_alive: Duration::from_secs(75),
             progress_timeout: Duration::from_secs(60),
+            private: OnceLock::new(),
             site: OnceLock::new(),
         }
     }
@@ -92,6 +96,11 @@ impl Options {
     #[inline]
     pub(super) fn open_site(&self) -> Option<&Site> {
         self.site.get()
+    }
+
+    /// The directories that are not served.
+    pub(super) fn private(&self) -> &[PathBuf] {
+        self.private.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Opens everything that is named here.

@@ -78,7 +78,7 @@ impl Site {
     /// It is no directory that can be read.
     pub(super) fn open(options: &Options) -> io::Result<Self> {
         Ok(Self {
-            root: Root::open(&options.root, options.follow_symlinks)?,
+            root: Root::open(&options.root, options.follow_symlinks, options.private())?,
             kept: Mutex::default(),
             log: OnceLock::new(),
         })

@@ -28,6 +28,7 @@ mod listings;
 mod log;
 mod options;
 mod paths;
+mod private;
 mod races;
 mod ranges;
 mod rows;

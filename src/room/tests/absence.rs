@@ -80,9 +80,29 @@ fn a_second_connection_takes_the_membership_over() {
     let token = rooms.token(b).unwrap();
     let back = rooms.resume("lobby", token, 0, conn(3)).unwrap();
     assert_eq!(back.former, Some(conn(2)));
+    assert_eq!(rooms.due(), Time::START, "an engine is to look at once");
+    assert_eq!(rooms.take_expelled(), [conn(2)]);
+    assert!(rooms.is_held_by(b, conn(3)) && !rooms.is_held_by(b, conn(2)));
     rooms.suspend(b, conn(2), Time::START);
     assert_eq!(rooms.due(), Time::NEVER, "the old connection has no say any more");
     let shown: Token = token.to_string().parse().unwrap();
     assert_eq!(shown, token);
     assert_eq!(format!("{token:?}"), "Token(..)", "no log gets to know it");
+}
+
+#[test]
+fn no_token_can_be_made_up() {
+    let mut rooms = rooms();
+    let members = [1, 2].map(|n| rooms.join("lobby", &frames(), None, conn(n)));
+    let [first, second] = members.map(|id| rooms.token(id).unwrap().to_string());
+    let (place, seal) = second.split_at(8);
+    for forged in [format!("{place}{}", &first[8..]), format!("{}{seal}", &first[..8]), "0".repeat(32)] {
+        assert_eq!(rooms.resume("lobby", forged.parse().unwrap(), 0, conn(3)), None, "{forged}");
+    }
+    // Its place is another's by now.
+    rooms.leave(members[1], conn(2));
+    let third = rooms.join("lobby", &frames(), None, conn(4));
+    assert_eq!(third, members[1]);
+    rooms.token(third).unwrap();
+    assert_eq!(rooms.resume("lobby", second.parse().unwrap(), 0, conn(5)), None);
 }

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::super::super::control::Command;
 use super::super::super::net::{Accepted, Datagram, Net, Ready, Source};
+use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::time::Time;
@@ -49,6 +50,9 @@ pub(super) struct World {
     pub(super) accepts: usize,
     pub(super) commands: VecDeque<Command>,
     pub(super) events: Vec<Ready>,
+    /// Jobs that nobody has done yet.
+    pub(super) jobs: VecDeque<(ConnId, Job)>,
+    done: VecDeque<ConnId>,
     /// What others on the network send.
     pub(super) datagrams: VecDeque<(Vec<u8>, SocketAddr)>,
     /// What was sent to all of them.
@@ -120,6 +124,16 @@ impl Sim {
         if blocked {
             self.edge(wire, false, true, false);
         }
+    }
+
+    /// Does the job that has waited longest; false if there is none.
+    pub(super) fn work(&self) -> bool {
+        let Some((id, job)) = self.world().jobs.pop_front() else { return false };
+        job.run();
+        let mut world = self.world();
+        world.done.push_back(id);
+        world.events.push(event(Source::Jobs, true, false, false));
+        true
     }
 
     pub(super) fn text(&self, wire: usize) -> String {
@@ -252,6 +266,14 @@ impl Net for Sim {
 
     fn send_back(&mut self, (): &(), _: &[u8], (): &()) -> Result<(), Errno> {
         Ok(())
+    }
+
+    fn start_job(&mut self, id: ConnId, job: Job) {
+        self.world().jobs.push_back((id, job));
+    }
+
+    fn job_done(&mut self) -> Option<ConnId> {
+        self.world().done.pop_front()
     }
 
     /// What is sent out comes back, as broadcasts do.
