@@ -16,6 +16,7 @@ pub mod datagram;
 pub mod iterative;
 mod keyboard;
 pub mod mio_net;
+mod name;
 pub mod net;
 mod outlet;
 pub mod processes;
@@ -26,21 +27,9 @@ pub mod threads;
 use control::Control;
 use datagram::Guard;
 use mio_net::MioNet;
+pub use name::{Engine, Serving};
 use net::Source;
 use reactor::{Reactor, Settings};
-
-/// The ways to serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// One thread, one poll.
-    Reactor,
-    /// A thread for each connection.
-    Threads,
-    /// A process for each connection.
-    Processes,
-    /// One client at a time.
-    Iterative,
-}
 
 /// Everything an engine needs to serve.
 #[derive(Debug)]

@@ -64,8 +64,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         None => serve(&cli.serve),
         Some(Command::Serve(args)) => serve(args),
-        Some(Command::Services) => {
-            print(&start::services(&Screen::of(&std::io::stdout())));
+        Some(Command::Services { engine }) => {
+            print(&start::services(*engine, &Screen::of(&std::io::stdout())));
             Ok(())
         }
         Some(Command::Completions { shell }) => {
@@ -90,7 +90,8 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     // From here on a signal to stop is obeyed, by the engine if need be as soon as it runs: whoever reads
     // the ports file may send one at once.
     let control = Control::new().map_err(Failure::Engine)?;
-    let bound = bind::bind(&plan.services, &plan.places)?;
+    let mut bound = bind::bind(&plan.services, &plan.places)?;
+    bound.refused.extend(plan.unserved);
     if let Some(backlog) = plan.backlog {
         bind::set_backlog(&bound.listeners, backlog).map_err(Failure::Engine)?;
     }

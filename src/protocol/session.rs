@@ -7,6 +7,7 @@ macro_rules! protocols {
         name: $name:literal, port: $port:literal, well_known: $well_known:expr, transport: $transport:ident,
         does: $does:literal, source: $source:literal, try_it: $try_it:literal,
         $(rooms: $rooms:literal,)?
+        $(together: $together:literal,)?
         $(off: $off:literal,)?
     })*
     => { $($(#[$about:meta])* $later:ident($later_handler:ty),)* }) => {
@@ -14,7 +15,8 @@ macro_rules! protocols {
         pub static TABLE: &[Row] = &[$(Row {
             kind: Kind::$variant, name: $name, port: $port, well_known: $well_known,
             transport: Transport::$transport,
-            does: $does, source: $source, try_it: $try_it, rooms: false $(|| $rooms)?, off: false $(|| $off)?,
+            does: $does, source: $source, try_it: $try_it, rooms: false $(|| $rooms)?,
+            together: concat!("" $(, $together)?), off: false $(|| $off)?,
         }),*];
 
         /// Names a protocol.

@@ -56,6 +56,7 @@ protocols! {
         name: "upload", port: 40000, well_known: None, transport: Tcp,
         does: "stores a file: its name, a line end, its content", source: "lab A, exercise 3",
         try_it: "(echo notes.txt; date) | nc -N {host} {port}",
+        together: "max_concurrent is not kept, and max_total counts only what is stored",
     }
     Download(Line<super::download::Download>): {
         name: "download", port: 40001, well_known: None, transport: Tcp,
@@ -154,6 +155,9 @@ pub struct Row {
     pub try_it: &'static str,
     /// Its clients are members of rooms: what one of them says, the others hear.
     pub rooms: bool,
+    /// Some options bound all its connections together: what is left of that where each has
+    /// memory of its own. Mostly empty.
+    pub together: &'static str,
     /// It runs only when it is asked for.
     pub off: bool,
 }
