@@ -31,7 +31,7 @@ mod net;
 mod relay;
 
 use child::{Task, Work};
-use children::{Children, Role};
+use children::{Children, Forked, Role};
 use net::{ForkListener, ForkNet};
 
 /// What every process knows.
@@ -68,7 +68,7 @@ fn parent(setup: Setup, site: &Rc<Site>, desk: &Desk) -> io::Result<()> {
         if let Address::Udp(address) = listener.address {
             sockets::want_destination(&listener.socket, address)?;
         }
-        if let Some(birth) = children.fork(Role::Datagrams)? {
+        if let Forked::Child(birth) = children.fork(Role::Datagrams)? {
             control.abandon();
             let (socket, service) = (listener.socket, listener.service);
             let task = Task::Datagrams { socket, service, guard: Guard::new(udp_ports) };

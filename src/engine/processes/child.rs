@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::super::blocking::{Connection, Host, datagrams};
 use super::super::datagram::Guard;
 use super::super::threads::Client;
+use super::Site;
 use super::children::{Birth, Report};
-use super::{Site, relay};
+use super::relay::{self, End};
 use crate::protocol::ConnId;
 use crate::service::Service;
 use crate::shared::Shared;
@@ -55,12 +56,13 @@ impl Work {
                 let id = ConnId { key: std::process::id(), generation: 0 };
                 if let Some(connection) = Connection::new(site, id, stream, peer, service) {
                     let moved = connection.run();
-                    Report { moved, stop: site.shared.is_stop_due() }.send(&reports);
+                    Report::Served { moved, stop: site.shared.is_stop_due() }.send(&reports);
                 }
             }
             Task::Relay { client, parent } => {
-                drop(reports);
-                relay::run(client.as_fd(), parent.as_fd());
+                if relay::run(client.as_fd(), parent.as_fd()) == End::Reset {
+                    Report::Reset(std::process::id().into()).send(&reports);
+                }
             }
             Task::Datagrams { socket, service, guard } => {
                 drop(reports);

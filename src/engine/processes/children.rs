@@ -1,6 +1,6 @@
 //! The children of the parent: making them, what each was made for, and what is left when they have ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -27,9 +27,17 @@ pub(super) enum Role {
     Datagrams,
 }
 
-/// The length of a report: three numbers. A pipe takes as little as that whole or not at all, so that the
+/// The length of a report: a kind and two numbers. A pipe takes as little as that whole or not at all, so that the
 /// reports of several children are never mixed up.
 const REPORT: usize = 24;
+
+/// Which of the two a process is.
+#[derive(Debug)]
+pub(super) enum Forked {
+    /// With the child.
+    Parent(Pid),
+    Child(Birth),
+}
 
 /// What a child is born with.
 #[derive(Debug)]
@@ -48,6 +56,8 @@ pub(super) struct Children {
     /// Tells that one has ended.
     pub(super) signals: Signals,
     read_reports: OwnedFd,
+    /// Processes whose client has reset its connection, until they have ended.
+    resets: HashSet<u64>,
     /// None in a child.
     write_reports: Option<OwnedFd>,
 }
@@ -64,8 +74,9 @@ impl Children {
         let (read_reports, write_reports) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         // A child waits until its report is taken, the parent never for one.
         rustix::fs::fcntl_setfl(&read_reports, OFlags::NONBLOCK)?;
-        let (running, connections) = (HashMap::new(), 0);
-        Ok(Self { running, connections, signals, read_reports, write_reports: Some(write_reports) })
+        let (running, connections, resets) = (HashMap::new(), 0, HashSet::new());
+        let write_reports = Some(write_reports);
+        Ok(Self { running, connections, signals, read_reports, resets, write_reports })
     }
 
     /// How many of them have to do with a connection.
@@ -73,23 +84,23 @@ impl Children {
         self.connections
     }
 
-    /// Makes a child; only there something is returned.
+    /// Makes a child.
     ///
     /// # Errors
     /// The system has no room for another process.
-    pub(super) fn fork(&mut self, role: Role) -> Result<Option<Birth>, Errno> {
+    pub(super) fn fork(&mut self, role: Role) -> Result<Forked, Errno> {
         let parent = rustix::process::getpid();
         match sys::fork().map_err(|error| Errno::from_raw_os_error(error as i32))? {
             Fork::Parent(child) => {
                 self.running.insert(child, role);
                 self.connections += usize::from(role != Role::Datagrams);
-                Ok(None)
+                Ok(Forked::Parent(child))
             }
             Fork::Child(newborn) => {
                 // They are its siblings.
                 self.running.clear();
                 let reports = self.write_reports.take().ok_or(Errno::BADF)?;
-                Ok(Some(Birth { newborn, reports, parent }))
+                Ok(Forked::Child(Birth { newborn, reports, parent }))
             }
         }
     }
@@ -99,6 +110,7 @@ impl Children {
         self.signals.pending().for_each(drop);
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let Some(role) = self.running.remove(&pid) else { continue };
+            self.resets.remove(&number(pid));
             self.connections -= usize::from(role != Role::Datagrams);
             if !is_expected(status) {
                 log::warn!("process {} ended badly: {status:?}", pid.as_raw_nonzero());
@@ -107,20 +119,30 @@ impl Children {
         self.read_reports(shared);
     }
 
-    fn read_reports(&self, shared: &Shared) {
+    fn read_reports(&mut self, shared: &Shared) {
         let mut buffer = [0; 64 * REPORT];
         while let Ok(n) = rustix::io::read(&self.read_reports, &mut buffer)
             && n > 0
         {
             let (reports, _) = buffer.get(..n).unwrap_or_default().as_chunks::<REPORT>();
             for report in reports {
-                let Report { moved, stop } = Report::parse(report);
-                shared.observer.count(moved.read, moved.written);
-                if stop {
-                    shared.stop();
+                match Report::parse(report) {
+                    Report::Served { moved, stop } => {
+                        shared.observer.count(moved.read, moved.written);
+                        if stop {
+                            shared.stop();
+                        }
+                    }
+                    Report::Reset(relay) => drop(self.resets.insert(relay)),
                 }
             }
         }
+    }
+
+    /// Whether the client of a process that passes bytes has reset its connection.
+    pub(super) fn was_reset(&mut self, relay: Pid, shared: &Shared) -> bool {
+        self.read_reports(shared);
+        self.resets.contains(&number(relay))
     }
 
     /// Asks those that serve to finish what they owe. Those that pass bytes end with what they pass.
@@ -146,18 +168,26 @@ impl Drop for Children {
 
 /// What a child says last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Report {
-    /// What its connection has moved.
-    pub(super) moved: Moved,
-    /// Its session wants the daemon to stop.
-    pub(super) stop: bool,
+pub(super) enum Report {
+    /// The connection that it served is over.
+    Served {
+        moved: Moved,
+        /// Its session wants the daemon to stop.
+        stop: bool,
+    },
+    /// The client whose bytes it passed has reset the connection: the parent would take it for its end. With
+    /// the number of the process.
+    Reset(u64),
 }
 
 impl Report {
     /// Leaves it for the parent.
     pub(super) fn send(self, to: &OwnedFd) {
+        let numbers = match self {
+            Self::Served { moved, stop } => [stop.into(), moved.read, moved.written],
+            Self::Reset(relay) => [2, relay, 0],
+        };
         let mut bytes = [0; REPORT];
-        let numbers = [self.moved.read, self.moved.written, self.stop.into()];
         for (place, number) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
             *place = number.to_le_bytes();
         }
@@ -168,8 +198,15 @@ impl Report {
     fn parse(bytes: &[u8; REPORT]) -> Self {
         let mut numbers = bytes.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
         let mut next = || numbers.next().unwrap_or(0);
-        Self { moved: Moved { read: next(), written: next() }, stop: next() != 0 }
+        match (next(), next(), next()) {
+            (2, relay, _) => Self::Reset(relay),
+            (kind, read, written) => Self::Served { moved: Moved { read, written }, stop: kind != 0 },
+        }
     }
+}
+
+fn number(pid: Pid) -> u64 {
+    pid.as_raw_nonzero().get().unsigned_abs().into()
 }
 
 /// Whether a child ended as it should: by itself, or because it was told to.
@@ -185,10 +222,12 @@ mod tests {
     #[test]
     fn a_report_says_what_was_moved() {
         let (read, write) = rustix::pipe::pipe().unwrap();
-        let sent = Report { moved: Moved { read: 7, written: u64::MAX - 1 }, stop: true };
-        sent.send(&write);
-        let mut buffer = [0; REPORT];
-        assert_eq!(rustix::io::read(&read, &mut buffer), Ok(REPORT));
-        assert_eq!(Report::parse(&buffer), sent);
+        let moved = Moved { read: 7, written: u64::MAX - 1 };
+        for sent in [Report::Served { moved, stop: true }, Report::Reset(4711)] {
+            sent.send(&write);
+            let mut buffer = [0; REPORT];
+            assert_eq!(rustix::io::read(&read, &mut buffer), Ok(REPORT));
+            assert_eq!(Report::parse(&buffer), sent);
+        }
     }
 }

@@ -3,20 +3,21 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::Pid;
 
 use super::super::control::Command;
 use super::super::mio_net::MioNet;
 use super::super::net::{Accepted, Datagram, Net, Ready, Source};
 use super::super::sockets::{self, WayBack};
 use super::super::threads::Client;
-use super::children::{Children, Role};
+use super::children::{Children, Forked, Role};
 use super::{Desk, Site, Task, Work};
 use crate::helper::Job;
 use crate::lan::Outlet;
@@ -37,6 +38,8 @@ pub(super) struct ForkNet {
     children: Children,
     site: Rc<Site>,
     desk: Desk,
+    /// The processes behind the sockets of the parent's connections, by what the sockets are now.
+    relays: HashMap<RawFd, Pid>,
     /// Who was accepted when there was no room for another process; at most one of a service.
     unserved: HashMap<usize, Client>,
     /// Connections of the parent whose jobs are done.
@@ -51,7 +54,15 @@ impl ForkNet {
         desk: Desk,
     ) -> io::Result<Self> {
         mio.watch_other(&mut children.signals, Source::Elsewhere)?;
-        Ok(Self { mio, children, site, desk, unserved: HashMap::new(), done: VecDeque::new() })
+        Ok(Self {
+            mio,
+            children,
+            site,
+            desk,
+            relays: HashMap::new(),
+            unserved: HashMap::new(),
+            done: VecDeque::new(),
+        })
     }
 
     /// Makes a process for a client. If the clients of its service hear each other, the parent goes on with
@@ -61,21 +72,28 @@ impl ForkNet {
         self.site.shared.end_turn();
         let has_rooms = self.site.services.get(client.service).is_some_and(|service| service.row.rooms);
         if !has_rooms {
-            let Some(birth) = self.fork(Role::Serves, &client)? else {
-                self.site.shared.observer.opened();
-                return Ok(Accepted::Elsewhere);
+            return match self.fork(Role::Serves, &client)? {
+                Forked::Child(birth) => Ok(self.leave(Work { birth, task: Task::Serve(client) })),
+                Forked::Parent(_) => {
+                    self.site.shared.observer.opened();
+                    Ok(Accepted::Elsewhere)
+                }
             };
-            return Ok(self.leave(Work { birth, task: Task::Serve(client) }));
         }
         let (ours, theirs) = pair().inspect_err(|_| self.put_off(&client))?;
-        let Some(birth) = self.fork(Role::Relays, &client)? else {
-            return Ok(Accepted::Here(ours, client.peer));
-        };
-        drop(ours);
-        Ok(self.leave(Work { birth, task: Task::Relay { client: client.stream, parent: theirs } }))
+        match self.fork(Role::Relays, &client)? {
+            Forked::Child(birth) => {
+                drop(ours);
+                Ok(self.leave(Work { birth, task: Task::Relay { client: client.stream, parent: theirs } }))
+            }
+            Forked::Parent(relay) => {
+                self.relays.insert(ours.as_raw_fd(), relay);
+                Ok(Accepted::Here(ours, client.peer))
+            }
+        }
     }
 
-    fn fork(&mut self, role: Role, client: &Client) -> Result<Option<super::children::Birth>, Errno> {
+    fn fork(&mut self, role: Role, client: &Client) -> Result<Forked, Errno> {
         self.children.fork(role).map_err(|error| {
             self.put_off(client);
             // `AGAIN` means that there is no room for a process; of an `accept` it means that nobody waits.
@@ -159,7 +177,10 @@ impl Net for ForkNet {
     }
 
     fn read(&mut self, stream: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-        self.mio.read(stream, buffer)
+        let n = self.mio.read(stream, buffer)?;
+        let relay = self.relays.get(&stream.as_raw_fd()).filter(|_| n == 0);
+        let is_reset = relay.is_some_and(|relay| self.children.was_reset(*relay, &self.site.shared));
+        if is_reset { Err(Errno::CONNRESET) } else { Ok(n) }
     }
 
     fn write(&mut self, stream: &OwnedFd, first: &[u8], second: &[u8], more: bool) -> Result<usize, Errno> {

@@ -33,18 +33,27 @@ enum Broken {
     Receiver,
 }
 
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Both sides were done.
+    Done,
+    /// The client has reset its connection.
+    Reset,
+}
+
 /// Passes bytes until both are done. The end of one way is passed on as such: the other goes on.
-pub(super) fn run(client: BorrowedFd<'_>, parent: BorrowedFd<'_>) {
+pub(super) fn run(client: BorrowedFd<'_>, parent: BorrowedFd<'_>) -> End {
     let (mut up, mut down) = (Way::new(client, parent), Way::new(parent, client));
     loop {
         match (up.pass(), down.pass()) {
             (Ok(()), Ok(())) => {}
+            (Err(Broken::Sender), _) | (_, Err(Broken::Receiver)) => return End::Reset,
             // The parent has closed, and all that it had to say is on its way or will be now.
-            (Err(Broken::Receiver), Ok(())) => return finish(&mut down, client),
-            _ => return,
+            (Err(Broken::Receiver), _) | (_, Err(Broken::Sender)) => return finish(&mut down, client),
         }
         if up.ended && down.ended {
-            return;
+            return End::Done;
         }
         let mut fds =
             [up.waits_for(), down.waits_for(), PollFd::from_borrowed_fd(parent, PollFlags::empty())];
@@ -57,20 +66,21 @@ pub(super) fn run(client: BorrowedFd<'_>, parent: BorrowedFd<'_>) {
             return finish(&mut down, client);
         }
         if up.ended && client_is.revents().intersects(PollFlags::ERR | PollFlags::HUP) {
-            return;
+            return End::Reset;
         }
     }
 }
 
 /// What the parent said last goes to the client, as long as it takes anything.
-fn finish(down: &mut Way<'_>, client: BorrowedFd<'_>) {
+fn finish(down: &mut Way<'_>, client: BorrowedFd<'_>) -> End {
     while !down.ended {
         let mut fds = [down.waits_for()];
         if poll(&mut fds, timeout(limits::FINISH_PROGRESS).as_ref()) != Ok(1) || down.pass().is_err() {
-            return;
+            return End::Done;
         }
     }
     linger(client);
+    End::Done
 }
 
 /// Closing while input is unread would make the kernel reset the connection, and what was sent last would
