@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 mod support;
 
-use support::daemon::engines;
+use support::daemon::concurrent_engines;
 use support::{Daemon, PATIENCE, Start, proc, wait_for};
 
 /// More than the kernel keeps for a connection that is not read.
@@ -36,7 +36,7 @@ fn with_big_file(engine: &'static str) -> Daemon {
 
 #[test]
 fn a_reply_that_nobody_reads_is_given_up() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = with_big_file(engine);
         let idle = proc::descriptors(daemon.pid());
         let streams = [ask(&daemon, KEPT), ask(&daemon, CLOSED)];
@@ -58,7 +58,7 @@ fn a_reply_that_nobody_reads_is_given_up() {
 #[test]
 fn a_slow_reader_is_not_cut_off() {
     thread::scope(|scope| {
-        for engine in engines() {
+        for engine in concurrent_engines() {
             for request in [KEPT, CLOSED] {
                 scope.spawn(move || read_slowly(engine, request));
             }
@@ -99,7 +99,7 @@ fn fresh(daemon: &Daemon) -> Duration {
 
 #[test]
 fn clients_that_send_by_drops_delay_nobody_and_end() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = Start::engine(engine).set("http.header_timeout=3s").run();
         let idle = fresh(&daemon);
         let mut drips: Vec<TcpStream> = (0..300).map(|_| ask(&daemon, "GET / HTTP/1.1\r\n")).collect();
@@ -134,7 +134,7 @@ fn clients_that_send_by_drops_delay_nobody_and_end() {
 fn requests_that_are_too_long_cost_nothing_afterwards() {
     let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(100_000));
     let fields = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(10_000));
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = Start::engine(engine).run();
         let before = proc::resident(daemon.pid());
         let wave = || {

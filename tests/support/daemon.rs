@@ -27,6 +27,11 @@ pub fn engines() -> impl Iterator<Item = &'static str> {
     NAMES.iter().map(String::as_str)
 }
 
+/// Those that serve several clients at once.
+pub fn concurrent_engines() -> impl Iterator<Item = &'static str> {
+    engines().filter(|name| EngineName::from_str(name, false).unwrap().is_concurrent())
+}
+
 /// How to start it.
 #[derive(Debug)]
 pub struct Start {
