@@ -67,7 +67,7 @@ impl Plan {
             services,
             places,
             unserved,
-            engine: engine,
+            engine,
             backlog: args.backlog.or(file.backlog),
             grace: args.grace.or(file.grace).unwrap_or(GRACE),
             ports_file: args.ports_file.clone().or(file.ports_file),

@@ -127,12 +127,11 @@ impl Net for ForkNet {
     type Outlet = Outlet;
 
     fn accept(&mut self, listener: &ForkListener) -> Result<Accepted<OwnedFd>, Errno> {
-        let client = match self.unserved.remove(&listener.service) {
-            Some(client) => client,
-            None => {
-                let (stream, peer) = sockets::accept(listener.socket.as_fd(), SocketFlags::empty())?;
-                Client { stream: Arc::new(stream), peer, service: listener.service }
-            }
+        let client = if let Some(client) = self.unserved.remove(&listener.service) {
+            client
+        } else {
+            let (stream, peer) = sockets::accept(listener.socket.as_fd(), SocketFlags::empty())?;
+            Client { stream: Arc::new(stream), peer, service: listener.service }
         };
         self.start(client)
     }

@@ -112,7 +112,6 @@ impl<N: Net> Reactor<N> {
                 self.add_connection(stream, peer, service);
                 true
             }
-            Ok(Accepted::Elsewhere) => true,
             Ok(Accepted::Alone) => return Err(io::ErrorKind::Other.into()),
             Err(Errno::AGAIN) => {
                 socket.waiting = false;
@@ -123,8 +122,8 @@ impl<N: Net> Reactor<N> {
                 self.pause(&error.to_string());
                 false
             }
-            // The peer has gone already, or a network error of the waiting connection: the next one.
-            Err(_) => true,
+            // Another process has it; or the peer has gone already, or its network failed: the next one.
+            Ok(Accepted::Elsewhere) | Err(_) => true,
         })
     }
 
