@@ -38,12 +38,21 @@ fn with_big_file(engine: &'static str) -> Daemon {
 fn a_reply_that_nobody_reads_is_given_up() {
     for engine in concurrent_engines() {
         let daemon = with_big_file(engine);
-        let idle = proc::descriptors(daemon.pid());
+        // The first answer says that the engine has made whatever it has when it is idle.
+        let mut first = ask(&daemon, "GET /hello.txt HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        first.read_to_end(&mut Vec::new()).unwrap();
+        drop(first);
+        let looks = || {
+            let before = proc::taken(daemon.pid());
+            thread::sleep(Duration::from_millis(200));
+            (before == proc::taken(daemon.pid())).then_some(before)
+        };
+        let idle = wait_for(PATIENCE, looks).unwrap();
         let streams = [ask(&daemon, KEPT), ask(&daemon, CLOSED)];
-        let begun = wait_for(PATIENCE, || (proc::descriptors(daemon.pid()) >= idle + 2).then_some(()));
+        let begun = wait_for(PATIENCE, || (proc::taken(daemon.pid()) >= idle + 2).then_some(()));
         assert!(begun.is_some(), "{engine}: the requests are heard");
         // The file may still be open: it is kept for whoever asks next.
-        let ended = wait_for(PATIENCE, || (proc::descriptors(daemon.pid()) <= idle + 1).then_some(()));
+        let ended = wait_for(PATIENCE, || (proc::taken(daemon.pid()) <= idle + 1).then_some(()));
         assert!(ended.is_some(), "{engine}: somebody is waited for who reads nothing");
         for mut stream in streams {
             let mut got = Vec::new();
