@@ -50,7 +50,7 @@ pub(super) struct Slot<S> {
     marks: Marks,
 }
 
-const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 88);
+const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 80);
 
 impl<S> Slot<S> {
     pub(super) fn new(conn: Conn, stream: S, peer: Peer, service: u16, generation: u32, now: Time) -> Self {
