@@ -130,6 +130,20 @@ impl<S> Slot<S> {
         self.conclude(context, buffer);
     }
 
+    /// Reads before any event: most clients speak first, and often what they say has come by the time they
+    /// are accepted.
+    pub(super) fn look<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        buffer: &mut [u8],
+    ) {
+        if self.conn.wants_input() {
+            self.marks.insert(Marks::READABLE);
+            self.advance(id, context, buffer);
+        }
+    }
+
     /// One turn: what waits is sent, the session gets what it waits for, then input until the share of
     /// the turn is used up.
     pub(super) fn advance<N: Net<Stream = S>>(
