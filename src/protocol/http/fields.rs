@@ -107,7 +107,7 @@ fn is_condition(name: &[u8]) -> bool {
 
 /// Whether a name could be one of those below, by its length and its first letter.
 #[inline]
-pub(super) fn may_matter(name: &[u8]) -> bool {
+fn may_matter(name: &[u8]) -> bool {
     let first = name.first().map_or(0, u8::to_ascii_lowercase);
     match name.len() {
         4 => first == b'h',
@@ -152,11 +152,7 @@ impl<'a> Fields<'a> {
         if may_matter(name) { self.note(name, value) } else { Ok(()) }
     }
 
-    /// The same for one of which [`may_matter`] holds.
-    ///
-    /// # Errors
-    /// As of [`Fields::add`].
-    pub(super) fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
+    fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
         match name.len() {
             4 if is(name, b"host") => return once(&mut self.host, value, "a request has one Host field"),
             6 if is(name, b"expect") => {

@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use super::fields::{Fields, may_matter};
+use super::fields::Fields;
 use super::request::{MAX_FIELDS, Method, Request, RequestLine, token};
 use super::target::plain_key;
 use super::words::{prefix, printable, table};
@@ -61,18 +61,10 @@ fn field<'a>(bytes: &'a [u8], fields: &mut Fields<'a>) -> Option<usize> {
     // What is not ASCII, or has a tab in it, is rare enough to be left to others.
     let (value, [b'\r', b'\n', ..]) = rest.split_at_checked(printable(rest))? else { return None };
     let length = name.len() + value.len() + 3;
-    if name.is_empty() || may_matter(name) && !note(name, value, fields) {
-        return None;
-    }
-    Some(length)
-}
-
-/// Adds a field that may matter; false if it is not in order.
-fn note<'a>(name: &[u8], value: &'a [u8], fields: &mut Fields<'a>) -> bool {
     // A single blank is what stands before nearly every value.
     let value = if let [b' ', value @ ..] = value { value } else { value };
     let value = if matches!(value, [b' ', ..] | [.., b' ']) { value.trim_ascii() } else { value };
-    fields.note(name, value).is_ok()
+    (!name.is_empty() && fields.add(name, value).is_ok()).then_some(length)
 }
 
 #[cfg(test)]

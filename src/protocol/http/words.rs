@@ -15,12 +15,7 @@ pub(super) fn printable(bytes: &[u8]) -> usize {
         (low | del | word) & HIGH
     };
     let is_printable = |b: &u8| matches!(b, b' '..=b'~');
-    // Long values first: sixteen bytes at once are a few instructions where the machine has vectors.
-    let (blocks, _) = bytes.as_chunks::<16>();
-    let whole = |block: &&[u8; 16]| block.iter().fold(true, |all, b| all & is_printable(b));
-    let start = blocks.iter().take_while(whole).count() * 16;
-    let rest = bytes.get(start..).unwrap_or_default();
-    start + first(rest, unprintable).unwrap_or_else(|at| at + count(rest, at, is_printable))
+    first(bytes, unprintable).unwrap_or_else(|at| at + count(bytes, at, is_printable))
 }
 
 /// How many bytes at the start are letters of ASCII or hyphens.
