@@ -50,7 +50,7 @@ pub(super) struct Slot<S> {
     marks: Marks,
 }
 
-const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 88);
+const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 80);
 
 impl<S> Slot<S> {
     pub(super) fn new(conn: Conn, stream: S, peer: Peer, service: u16, generation: u32, now: Time) -> Self {
@@ -128,6 +128,20 @@ impl<S> Slot<S> {
         self.with_env(id, context, Conn::open);
         self.flush(context, &[]);
         self.conclude(context, buffer);
+    }
+
+    /// Reads before any event: most clients speak first, and often what they say has come by the time they
+    /// are accepted.
+    pub(super) fn look<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        buffer: &mut [u8],
+    ) {
+        if self.conn.wants_input() {
+            self.marks.insert(Marks::READABLE);
+            self.advance(id, context, buffer);
+        }
     }
 
     /// One turn: what waits is sent, the session gets what it waits for, then input until the share of
