@@ -25,6 +25,7 @@ use super::net::{Net, Ready, Source};
 use crate::conn::Pool;
 use crate::limits;
 use crate::protocol::{ConnId, Why};
+use crate::room::MemberId;
 use crate::service::Service;
 use crate::shared::Shared;
 use crate::time::Time;
@@ -87,6 +88,8 @@ pub struct Reactor<N: Net> {
     /// Connections that ended in this turn.
     dead: Vec<u32>,
     ready: Vec<Ready>,
+    /// Members of rooms that are being fed.
+    hearers: Vec<(MemberId, ConnId)>,
     /// Members of rooms were left for the next turn.
     rooms_pending: bool,
     /// When the rooms have something to do by themselves.
@@ -117,6 +120,7 @@ impl<N: Net> Reactor<N> {
             runnable: Vec::new(),
             dead: Vec::new(),
             ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
+            hearers: Vec::new(),
             rooms_pending: false,
             rooms_due: Time::NEVER,
             generation: 0,
