@@ -135,6 +135,17 @@ impl LineProtocol for Chat {
 }
 
 impl Chat {
+    /// What must be kept of it while it says nothing; `None` if that is more.
+    pub(super) fn at_rest(&self, now: Time) -> Option<MemberId> {
+        self.member.filter(|_| self.is_known && self.flood.is_settled(now))
+    }
+
+    /// The conversation of which this was kept.
+    pub(super) fn woken(options: &Arc<Options>, member: MemberId) -> Self {
+        let options = Arc::clone(options);
+        Self { options, member: Some(member), flood: Flood::default(), is_known: true }
+    }
+
     fn announce(&mut self, cx: &Cx<'_>) {
         if let Some(id) = self.member
             && !std::mem::replace(&mut self.is_known, true)

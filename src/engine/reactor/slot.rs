@@ -14,7 +14,6 @@ use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
 use crate::room::{Fed, MemberId, Rooms};
-use crate::service::Service;
 use crate::time::Time;
 
 bitflags! {
@@ -151,6 +150,7 @@ impl<S> Slot<S> {
         if self.is(Marks::UNHEARD) && self.can_be_fed() {
             self.hear(id, context);
         }
+        self.conn.rest(context.now);
     }
 
     /// What it could not take when it was its turn to be fed.
@@ -208,6 +208,7 @@ impl<S> Slot<S> {
         self.with_env(id, context, Conn::tick);
         self.flush(context, &[]);
         self.conclude(context, buffer);
+        self.conn.rest(context.now);
     }
 
     /// Whether this is the connection of that name, and its session runs.
@@ -253,16 +254,11 @@ impl<S> Slot<S> {
     }
 
     /// Says good-bye to the session and to the log; the socket closes with the slot.
-    pub(super) fn close<N: Net<Stream = S>>(
-        &mut self,
-        id: ConnId,
-        context: &mut Context<N>,
-        services: &[Service],
-    ) {
+    pub(super) fn close<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
         let Life::Dead(why) = self.conn.life() else { return };
         self.with_env(id, context, |conn, env| conn.closed(why, env));
         context.shared.observer.closed(&Closed {
-            service: services.get(usize::from(self.service)).map_or("", |service| &service.name),
+            service: context.services.get(usize::from(self.service)).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: f64::from(hundredths(context.now).saturating_sub(self.opened)) / 100.0,
             read: self.read,
@@ -417,6 +413,11 @@ impl<S> Slot<S> {
         context: &mut Context<N>,
         call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T,
     ) -> T {
+        if self.conn.is_at_rest()
+            && let Some(service) = context.services.get(usize::from(self.service))
+        {
+            self.conn.wake(&service.options);
+        }
         let mut env =
             Env { now: context.now, shared: &context.shared, pool: &mut context.pool, peer: &self.peer, id };
         call(&mut self.conn, &mut env)
