@@ -3,6 +3,7 @@
 //! There is no prompt: the first line is a message already. A name is given; `/nick` changes it. In the
 //! raw style there are no names, notices or commands: the text alone goes from one to all others.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +82,9 @@ impl LineProtocol for Chat {
 
     fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
         self.flood.count(self.options.rate(), cx);
-        let text = String::from_utf8_lossy(&message.text);
+        // Good text is found to be good much faster than it is repaired.
+        let text = str::from_utf8(&message.text)
+            .map_or_else(|_| String::from_utf8_lossy(&message.text), Cow::Borrowed);
         self.announce(cx);
         if self.options.is_raw() {
             return self.say(Kind::Said, &text, cx);
