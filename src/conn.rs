@@ -10,7 +10,7 @@ use crate::input::Input;
 use crate::limits;
 use crate::out::Out;
 use crate::peer::Peer;
-use crate::protocol::{ConnId, Cx, Flow, Handler, Session, Why};
+use crate::protocol::{ConnId, Cx, Flow, Handler, Options, Session, Why};
 use crate::room::MemberId;
 use crate::shared::Shared;
 use crate::time::{Due, Time};
@@ -290,6 +290,27 @@ impl Conn {
         {
             pool.give(buffers);
         }
+    }
+
+    /// Gives up memory that the session does not need while nothing is going on: see [`Session::rest`].
+    /// Before its next call comes [`Conn::wake`].
+    #[inline]
+    pub fn rest(&mut self, now: Time) {
+        if self.is_quiet() && !self.state.intersects(State::JOB | State::PAUSED) {
+            self.session.rest(now);
+        }
+    }
+
+    /// Whether the session must be woken before its next call.
+    #[inline]
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.session, Session::AtRest(_))
+    }
+
+    /// See [`Conn::rest`]; with the options of the session's service.
+    #[inline]
+    pub fn wake(&mut self, options: &Options) {
+        self.session.wake(options);
     }
 
     /// What waits to be sent, if anything does.

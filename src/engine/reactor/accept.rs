@@ -123,7 +123,8 @@ impl<N: Net> Reactor<N> {
     }
 
     fn add_connection(&mut self, stream: N::Stream, peer: crate::peer::Peer, service: u16) {
-        let Some(options) = self.services.get(usize::from(service)).map(|service| &service.options) else {
+        let Some(options) = self.context.services.get(usize::from(service)).map(|service| &service.options)
+        else {
             return;
         };
         let conn = Conn::new(options.session());
