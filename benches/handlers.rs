@@ -10,7 +10,7 @@ use switchboard::input::Input;
 use switchboard::out::{Front, Out};
 use switchboard::peer::Peer;
 use switchboard::protocol::{ConnId, Options, Row};
-use switchboard::room::Rooms;
+use switchboard::room::{Form, Kind, Profile, Rooms, Saying, Style};
 use switchboard::shared::Shared;
 use switchboard::show::Show;
 use switchboard::time::Time;
@@ -112,12 +112,20 @@ fn framing(bencher: Bencher<'_, '_>, length: usize) {
 #[divan::bench(args = [10, 100, 1000])]
 fn room(bencher: Bencher<'_, '_>, members: u32) {
     let mut rooms = Rooms::default();
+    let form = Form::Line(Style::default());
+    let profile = Profile {
+        form,
+        guest: "guest".to_owned(),
+        history: 0,
+        quiet_reader: std::time::Duration::from_secs(300),
+    };
     let ids: Vec<_> =
-        (0..members).map(|key| rooms.join("lobby", "guest", ConnId { key, generation: 0 })).collect();
+        (0..members).map(|key| rooms.join("lobby", &profile, None, ConnId { key, generation: 0 })).collect();
     bencher.counter(divan::counter::ItemsCount::new(members)).bench_local(|| {
-        rooms.say(*ids.first().unwrap(), format_args!("guest1: a line of some length, as people write them"));
+        let text = "a line of some length, as people write them";
+        rooms.say(*ids.first().unwrap(), Saying { kind: Kind::Said, text, client: 0 });
         while let Some((id, _)) = rooms.next_pending() {
-            rooms.feed(id, |bytes| black_box(bytes).len());
+            rooms.feed(id, Time::START, |bytes| black_box(bytes).len());
         }
     });
 }

@@ -4,13 +4,14 @@
 //! way: its service is refused with the reason, and the others start.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use log::debug;
 
 use crate::config::Origin;
+use crate::lan;
 use crate::service::{Address, Listener, Service};
 
 mod holder;
@@ -57,6 +58,8 @@ pub enum At {
     },
     /// A Unix stream socket.
     Unix(PathBuf),
+    /// Everybody on a network, over UDP.
+    Lan(lan::Place),
 }
 
 /// An address to bind to.
@@ -121,10 +124,11 @@ pub fn bind(services: &[Service], places: &[Place]) -> Result<Bound, Error> {
     order.sort_by_key(|place| place.origin == Origin::Default);
     for place in order {
         match bind_place(&place.at) {
-            Ok(sockets) => bound.listeners.extend(sockets.into_iter().map(|(address, socket)| Listener {
+            Ok(sockets) => bound.listeners.extend(sockets.into_iter().map(|socket| Listener {
                 service: place.service,
-                address,
-                socket,
+                address: socket.address,
+                socket: socket.socket,
+                outlet: socket.outlet,
             })),
             Err(failure) => bound.refuse(services, place, &failure)?,
         }
@@ -176,17 +180,26 @@ fn clash(ours: &Address, wanted: &Address) -> bool {
     }
 }
 
-type Sockets = Vec<(Address, OwnedFd)>;
+/// A socket that was to be had.
+#[derive(Debug)]
+struct Socket {
+    address: Address,
+    socket: OwnedFd,
+    outlet: Option<lan::Outlet>,
+}
+
+type Sockets = Vec<Socket>;
 
 fn bind_place(at: &At) -> Result<Sockets, Failure> {
     let (hosts, port, tcp, udp) = match at {
         At::Unix(path) => {
             let address = Address::Unix(path.clone());
             return match unix::listen(path) {
-                Ok(socket) => Ok(vec![(address, socket)]),
+                Ok(socket) => Ok(vec![Socket { address, socket, outlet: None }]),
                 Err(error) => Err(Failure { address, error }),
             };
         }
+        At::Lan(place) => return bind_lan(place),
         At::Port { hosts, port, tcp, udp } => (hosts, *port, *tcp, *udp),
     };
     let mut result = bind_port(hosts, port, tcp, udp);
@@ -211,7 +224,7 @@ fn bind_port(hosts: &[Host], mut port: u16, tcp: bool, udp: bool) -> Result<Sock
             match socket::open(&wanted) {
                 Ok((address, socket)) => {
                     port = address.port();
-                    sockets.push((make(address), socket));
+                    sockets.push(Socket { address: make(address), socket, outlet: None });
                 }
                 Err(error) if host.optional && reason::is_missing(&error) => {
                     debug!("{} {wanted} is left out: {error}", wanted.transport());
@@ -227,8 +240,18 @@ fn bind_port(hosts: &[Host], mut port: u16, tcp: bool, udp: bool) -> Result<Sock
     Ok(sockets)
 }
 
+fn bind_lan(place: &lan::Place) -> Result<Sockets, Failure> {
+    let wanted = Address::Udp((Ipv4Addr::UNSPECIFIED, place.port).into());
+    let bound = place.open().map_err(io::Error::other).and_then(|lan| {
+        lan.receiving.set_nonblocking(true)?;
+        let address = Address::Udp(lan.receiving.local_addr()?);
+        Ok(Socket { address, socket: lan.receiving.into(), outlet: Some(lan.outlet) })
+    });
+    bound.map(|socket| vec![socket]).map_err(|error| Failure { address: wanted, error })
+}
+
 /// An address to name when there was none to bind.
 fn make_up(hosts: &[Host], port: u16) -> Address {
-    let ip = hosts.first().map_or(std::net::Ipv4Addr::LOCALHOST.into(), |host| host.ip);
+    let ip = hosts.first().map_or(Ipv4Addr::LOCALHOST.into(), |host| host.ip);
     Address::Tcp(SocketAddr::new(ip, port))
 }

@@ -19,6 +19,7 @@ mod client;
 mod collect;
 pub mod command;
 mod common;
+mod console;
 mod download;
 mod echo;
 mod hello;
@@ -155,8 +156,9 @@ pub fn cases(protocol: &str) -> Vec<&'static Case> {
         chat_any::CASES,
         chat::CASES,
         http::CASES,
+        console::CASES,
     ];
-    let is_known = TABLE.iter().any(|row| row.name == protocol);
+    let is_known = TABLE.iter().any(|row| row.transport.has_tcp() && row.name == protocol);
     let fits = |case: &&Case| is_known && [protocol, ANY].contains(&case.protocol);
     all.into_iter().flatten().filter(fits).collect()
 }
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_protocol_has_cases_with_names_of_their_own() {
-        for row in TABLE {
+        for row in TABLE.iter().filter(|row| row.transport.has_tcp()) {
             let cases = cases(row.name);
             assert!(cases.len() > common::CASES.len(), "{} has no case", row.name);
             let names: HashSet<_> = cases.iter().map(|case| case.name).collect();

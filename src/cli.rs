@@ -120,6 +120,11 @@ pub struct ServeArgs {
     #[arg(help_heading = "What")]
     pub without: Vec<String>,
 
+    /// Run these services as well, which do not run unless asked [e.g. --with udp-chat]
+    #[arg(long, env = "SWITCHBOARD_WITH", value_name = "NAME,..", value_delimiter = ',', hide_env = true)]
+    #[arg(help_heading = "What")]
+    pub with: Vec<String>,
+
     /// Change an option of a service; `protocol` makes a new one [e.g. --set modify.mode=upper]
     // Values may hold commas, so several of them in the environment stand on lines of their own.
     #[arg(long, env = "SWITCHBOARD_SET", value_name = "SERVICE.KEY=VALUE", value_delimiter = '\n')]
@@ -181,6 +186,18 @@ pub struct ServeArgs {
     #[arg(long, env = "SWITCHBOARD_ONCE", hide_env = true, help_heading = "Files")]
     #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub once: bool,
+
+    /// Write everything that is said in the chat to a file, - for stdout
+    /// [e.g. --transcript chat.txt]
+    #[arg(long, env = "SWITCHBOARD_TRANSCRIPT", value_name = "FILE|-", hide_env = true)]
+    #[arg(help_heading = "Files")]
+    pub transcript: Option<PathBuf>,
+
+    /// Another name of this machine, to which console answers browsers; may be repeated
+    /// [e.g. --host lab.example.org]
+    #[arg(long, env = "SWITCHBOARD_HOST", value_name = "NAME", value_delimiter = ',', hide_env = true)]
+    #[arg(help_heading = "Where")]
+    pub host: Vec<String>,
 
     /// Read settings from a TOML file [e.g. --config switchboard.toml]
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE", hide_env = true, help_heading = "How")]

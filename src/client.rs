@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use clap::Subcommand;
 
+pub mod chat;
 pub mod common;
 pub mod echo;
 pub mod fetch;
@@ -19,8 +20,10 @@ mod progress;
 pub mod put;
 pub mod send;
 pub mod stats;
+pub mod talk;
 pub mod target;
 pub mod time;
+pub mod udp_chat;
 pub mod wait;
 
 pub use common::Common;
@@ -47,6 +50,10 @@ pub enum Client {
     /// Fetch files from a server's download service
     #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::Args),
+    /// Chat with a server, or with one other who connects
+    Chat(chat::Args),
+    /// Chat with everybody on the network: a datagram for each line, no server
+    UdpChat(udp_chat::Args),
 }
 
 /// Runs a client until it is done.
@@ -63,6 +70,8 @@ pub fn run(client: &Client) -> Result<(), Error> {
         Client::Lookup(args) => lookup::run(args),
         Client::Put(args) => put::run(args),
         Client::Fetch(args) => fetch::run(args),
+        Client::Chat(args) => chat::run(args),
+        Client::UdpChat(args) => udp_chat::run(args),
     };
     match result {
         // Who read the output had enough of it: that is no failure, and nobody is left to tell.

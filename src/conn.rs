@@ -103,6 +103,8 @@ bitflags! {
         const WAITING = 1 << 5;
         /// The job is done, and the session does not know.
         const JOB_DONE = 1 << 6;
+        /// The session is to have no turn and no input before the deadline.
+        const PAUSED = 1 << 7;
 
         /// What [`Conn::go_on`] has to do.
         const TURN = Self::YIELDED.bits() | Self::HELD.bits() | Self::DRAIN_DUE.bits() | Self::EOF_DUE.bits()
@@ -164,6 +166,10 @@ impl Conn {
         }
         self.deadline = Time::NEVER;
         match self.life {
+            Life::Open if self.is_paused() => {
+                self.state.remove(State::PAUSED);
+                self.call(|session, cx| session.resume(cx), &[], env);
+            }
             Life::Open => {
                 let held = self.state & State::HELD;
                 self.call(|session, cx| session.expired(cx), &[], env);
@@ -221,8 +227,8 @@ impl Conn {
 
     /// Whether [`Conn::go_on`] has something to do.
     pub fn has_turn(&self) -> bool {
-        let is_due = self.state.intersects(State::TURN) && !self.state.contains(State::WAITING);
-        is_due && self.life == Life::Open && !self.out_is_full()
+        let waits = self.is_paused() || self.state.contains(State::WAITING) || self.out_is_full();
+        self.state.intersects(State::TURN) && self.life == Life::Open && !waits
     }
 
     /// Whether nothing is in buffers and nothing is due: only input, time or the operator can change that.
@@ -236,11 +242,17 @@ impl Conn {
     /// waits for a job.
     #[inline]
     pub fn wants_input(&self) -> bool {
-        if self.life != Life::Open || self.state.intersects(State::PEER_DONE | State::HELD | State::JOB) {
+        let stops = State::PEER_DONE | State::HELD | State::JOB | State::PAUSED;
+        if self.life != Life::Open || self.state.intersects(stops) {
             return false;
         }
         let Some(buffers) = &self.buffers else { return true };
         !self.is_busy() && !buffers.out.is_full()
+    }
+
+    /// Whether the session has asked for peace until the deadline.
+    pub fn is_paused(&self) -> bool {
+        self.state.contains(State::PAUSED)
     }
 
     /// Whether the session has left input until its turn.
@@ -404,6 +416,10 @@ impl Conn {
             Flow::Wait(job) => {
                 self.state |= State::WAITING;
                 env.pool.jobs.push((env.id, job));
+            }
+            Flow::Pause(until) => {
+                self.state |= State::PAUSED;
+                self.deadline = until;
             }
             Flow::Finish(why) => {
                 self.life = Life::Finishing(why);

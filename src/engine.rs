@@ -13,6 +13,7 @@ pub mod datagram;
 mod keyboard;
 pub mod mio_net;
 pub mod net;
+mod outlet;
 pub mod reactor;
 pub mod sockets;
 pub mod threads;
@@ -72,7 +73,7 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
         if let Address::Udp(address) = listener.address {
             sockets::want_destination(&listener.socket, address)?;
             net.watch_socket(&listener.socket, Source::Datagrams(datagrams.len()))?;
-            datagrams.push((listener.socket, service));
+            datagrams.push((listener.socket, service, listener.outlet));
         } else {
             net.watch_socket(&listener.socket, Source::Listener(streams.len()))?;
             streams.push((listener.socket, service));
@@ -83,8 +84,8 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
     }
-    for (socket, service) in datagrams {
-        reactor.add_datagrams(socket, service);
+    for (socket, service, outlet) in datagrams {
+        reactor.add_datagrams(socket, service, outlet);
     }
     reactor.run()
 }

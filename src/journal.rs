@@ -3,6 +3,7 @@
 //! It never stops the loop: a pipe or a terminal that does not take the lines loses them, and how many
 //! were lost is written as soon as it takes lines again. A file on a disk is written to at once.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -55,7 +56,7 @@ impl Journal {
         Ok(Self { target, pending: Mutex::default() })
     }
 
-    /// Adds a line of at most [`limits::LOG_LINE`] bytes; true if it is the first since the last
+    /// Adds a line, of which a pipe or a terminal gets at most [`limits::LOG_LINE`] bytes; true if it is the first since the last
     /// [`Journal::flush`].
     pub fn add(&self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut pending = self.pending();
@@ -99,7 +100,7 @@ impl Pending {
         let mut left = self.text.as_slice();
         while !left.is_empty() {
             let (piece, rest) = left.split_at(lines(left, most));
-            if !takes(fd) || !write_all(fd, piece) {
+            if !takes(fd) || !write_all(fd, &shorten(piece, most)) {
                 self.lost += left.split_inclusive(|b| *b == b'\n').count() as u64;
                 break;
             }
@@ -108,6 +109,16 @@ impl Pending {
         self.text.clear();
         self.text.shrink_to(limits::POOL_CAPACITY);
     }
+}
+
+/// A line that is longer than `most` bytes without its end, which is not in the middle of a character.
+fn shorten(piece: &[u8], most: usize) -> Cow<'_, [u8]> {
+    const END: &[u8] = b"...\n";
+    let Some(kept) = piece.get(..most.saturating_sub(END.len())).filter(|_| piece.len() > most) else {
+        return Cow::Borrowed(piece);
+    };
+    let whole = kept.utf8_chunks().next().map_or(kept.len(), |chunk| chunk.valid().len());
+    Cow::Owned([kept.get(..whole).unwrap_or(kept), END].concat())
 }
 
 /// Length of the whole lines within the first `most` bytes, of the first line at the least.
@@ -163,6 +174,13 @@ mod tests {
         let n = rustix::io::read(&reader, &mut got).unwrap();
         assert_eq!(got.get(..n), Some(b"# 2 lines were lost: nobody took them\nc\n".as_slice()));
         assert_eq!(pending.lost, 0);
+    }
+
+    #[test]
+    fn a_line_that_a_pipe_may_not_take_whole_is_cut_between_characters() {
+        assert_eq!(*shorten("abéd\n".as_bytes(), 6), *"abéd\n".as_bytes());
+        assert_eq!(*shorten("abécdefg\n".as_bytes(), 7), *b"ab...\n");
+        assert_eq!(*shorten("abécdefg\n".as_bytes(), 8), *"abé...\n".as_bytes());
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub const HTTP_CACHE_FILES: usize = 32;
 /// How long what is kept of a file is trusted without looking at the disk: an edit shows on the next
 /// request that a person can make, and a file costs a `stat` a second however often it is asked for.
 pub const HTTP_CACHE_TRUST: Duration = Duration::from_secs(1);
+/// Longest message over WebSocket, whatever an operator sets.
+pub const WEBSOCKET_MESSAGE: usize = 16 * 1024 * 1024;
+/// How long the peer of a WebSocket may take to answer a close frame.
+pub const WEBSOCKET_CLOSE: Duration = Duration::from_secs(2);
 /// Entries of a directory looked at in a turn: each costs about 2 us.
 pub const LISTING_PER_TURN: usize = 512;
 /// Entries that a listing shows at the most; it says so when there are more.
@@ -60,6 +64,24 @@ pub const ACCEPT_PER_TURN: usize = 256;
 pub const DATAGRAMS_PER_TURN: usize = 256;
 /// Members of chat rooms fed in a turn: a write costs about 4 us, so this is about 2 ms.
 pub const FEED_PER_TURN: usize = 512;
+/// What a chat room keeps of what was said, and the same in each form that its members hear.
+pub const ROOM_LOG: usize = 256 * 1024;
+/// What an entry weighs in a room's log beside its text: so that empty lines are bounded, too.
+pub const ROOM_ENTRY: usize = 64;
+/// Weight of what was said and has not been offered to every member, from which on speakers wait.
+pub const ROOM_AHEAD: usize = 32 * 1024;
+/// Chat rooms that members may open; those that services name do not count.
+pub const ROOMS: usize = 256;
+/// In a room of more members than this, those who come and go are gathered into one line.
+pub const GATHER_OVER: usize = 64;
+/// How long they are gathered.
+pub const GATHER: Duration = Duration::from_secs(1);
+/// How many of them that line names.
+pub const ROOM_NAMES_SHOWN: usize = 8;
+/// How long a member whose connection was lost may take to come back, and how many may be away like that.
+pub const ROOM_ABSENCE: Duration = Duration::from_secs(30);
+/// See [`ROOM_ABSENCE`].
+pub const ROOM_ABSENT: usize = 1024;
 /// Events taken from one poll.
 pub const EVENTS_PER_POLL: usize = 1024;
 
@@ -100,6 +122,12 @@ pub const UDP_MIN_SOURCE_PORT: u16 = 1024;
 /// Largest payload of a datagram over IPv4.
 pub const DATAGRAM: usize = 65_507;
 
+/// Longest text taken from a datagram of a network's chat.
+pub const LAN_TEXT: usize = 4096;
+/// Datagrams a second that a chat service takes from its network, and sends there: far beyond what people
+/// type, and little for a network on which everybody receives each of them.
+pub const LAN_PER_SECOND: u32 = 100;
+
 /// Lines of a journal are written at the end of a turn, or as soon as there are so many bytes of them.
 pub const JOURNAL: usize = 1024 * 1024;
 /// Longest line of the log; a pipe takes one of this length whole or not at all.
@@ -113,4 +141,5 @@ const _: () = assert!(DATAGRAM <= READ_BUFFER);
 const _: () = assert!(MAX_LINE + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(UPLOAD_LINE + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(HTTP_HEAD + READ_BUFFER <= PENDING_INPUT);
+const _: () = assert!(2 * ROOM_AHEAD <= ROOM_LOG / 2);
 const _: () = assert!(POOL_CAPACITY >= READ_BUFFER && POOL_CAPACITY <= OUT_HIGH_MARK);

@@ -63,8 +63,12 @@ mod tests {
         let row = TABLE.iter().find(|row| row.name == "echo").unwrap();
         let options = Options::parse(row.kind, toml::Table::new()).unwrap();
         let services = [Service { name: "echo".into(), row, options }];
-        let listener =
-            |address| Listener { service: 0, address, socket: std::fs::File::open("/").unwrap().into() };
+        let listener = |address| Listener {
+            service: 0,
+            address,
+            socket: std::fs::File::open("/").unwrap().into(),
+            outlet: None,
+        };
         let listeners = [
             listener(Address::Udp(([127, 0, 0, 1], 10007).into())),
             listener(Address::Unix("/tmp/e".into())),

@@ -9,10 +9,11 @@ use crate::cli::{self, Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
 use crate::engine::{self, Setup};
+use crate::protocol::chat;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{check, client, logging, ports_file};
+use crate::{check, client, directory, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,10 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let shared = Shared::new(Show::stdout());
     if let Some(address) = start.web_address() {
         shared.set_web_address(address);
+    }
+    shared.set_directory(directory::entries(&plan.services, &bound.listeners));
+    for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
+        shared.rooms().write_transcript(journal);
     }
     let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
     let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control };

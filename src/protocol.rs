@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::helper::Job;
 use crate::input::Input;
+use crate::lan::Place;
 use crate::limits;
 use crate::out::Out;
 use crate::peer::Peer;
@@ -23,6 +24,7 @@ mod bench;
 pub mod chargen;
 pub mod chat;
 pub mod collect;
+pub mod console;
 pub mod daytime;
 pub mod discard;
 pub mod download;
@@ -35,7 +37,9 @@ pub mod reqtime;
 mod session;
 pub mod table;
 pub mod time;
+pub mod udp_chat;
 pub mod upload;
+pub mod websocket;
 
 pub use table::{Kind, Options, Row, Session, TABLE, Transport};
 
@@ -81,6 +85,8 @@ pub enum Flow {
     Continue,
     /// A call of [`Handler::resume`] as soon as the output has room, after others had their turn.
     Yield,
+    /// The same, but not before this moment: until then nothing is read, and what was not taken waits.
+    Pause(Time),
     /// A job that could make everybody wait, such as writing to a disk, is to be done where it does not.
     /// [`Handler::resume`] is called when it is done and the output has room; until then nothing but the
     /// deadline is, and nothing more is read.
@@ -214,6 +220,12 @@ pub trait Protocol: Handler + Sized {
     /// Whether the daemon is to stop when this service has done its work once.
     fn is_once(_options: &Self::Options) -> bool {
         false
+    }
+
+    /// Which network a service of [`Transport::Lan`] speaks to; its port and its addresses are the
+    /// service's.
+    fn network(_options: &Self::Options) -> Place {
+        Place::default()
     }
 
     /// The state machine of a new connection.

@@ -1,79 +1,82 @@
 //! Chat rooms. A room is a bounded log; a member is a cursor in it.
 //!
-//! A message is encoded once and appended once. Each member's socket is fed from its own cursor,
-//! skipping what it said itself. A slow reader falls off the tail and is told how much it missed;
-//! nobody else notices. The memory of a room is its log, and at most one line for each member that
-//! stopped reading in the middle of it.
+//! What is said is encoded once for each form in which the room's members hear it (lines of text, frames
+//! of WebSocket) and appended once. Each member's socket is fed from its own cursor, stepping over what is
+//! not for it. A slow reader falls off the tail and is told how much it missed; nobody else notices. The
+//! memory of a room is its log, and at most one entry for each member that stopped reading in the middle
+//! of it.
+//!
+//! Nothing here knows a protocol, an engine or a socket. Whoever joins is a number; an engine asks whom to
+//! feed ([`Rooms::next_pending`]), feeds ([`Rooms::feed`]), and calls when time has come ([`Rooms::tick`]).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::tz::TimeZone;
 use slab::Slab;
 
+use crate::journal::Journal;
+use crate::limits::ROOMS;
 use crate::out::Out;
 use crate::protocol::ConnId;
 
+mod absence;
+pub mod form;
+pub mod frame;
 mod log;
+mod member;
+mod names;
+mod presence;
+mod rounds;
+mod speech;
+mod text;
+mod time;
 
+pub use absence::{Resumed, Token};
+pub use form::{Form, Kind, Style};
+pub use member::{Fed, MemberId, Profile};
+pub use names::{MAX_NAME, is_name};
+
+use form::Encoder;
 use log::Log;
+use member::{Flags, Member};
+use names::Names;
+use presence::Presence;
+use time::Timer;
 
-/// Bytes of messages that a room remembers for its slow readers.
-pub const LOG_BYTES: usize = 256 * 1024;
-/// Longest name of a member, in bytes.
-pub const MAX_NAME: usize = 32;
-/// The author of what the daemon itself says.
-const NOBODY: u64 = 0;
-/// Bytes fed to one member at once.
-const FEED_BYTES: usize = 64 * 1024;
-/// Bytes said that have not been offered to every member, from which on speakers wait.
-const AHEAD: usize = 32 * 1024;
-
-/// A membership. It is never used again for somebody else while anyone could confuse the two: the
-/// author number inside is unique for the life of the daemon.
+/// Why the rooms do not do what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemberId {
-    key: u32,
-}
-
-/// How far feeding came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fed {
-    /// The member has heard everything.
-    All,
-    /// The socket takes no more for now.
-    Blocked,
-    /// There is more, but others must have their turn.
-    More,
-}
-
-/// Why a name cannot be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadName {
-    /// Somebody in the room has it.
+pub enum Refused {
+    /// Somebody has the name.
     Taken,
     /// Empty, longer than [`MAX_NAME`], or with characters other than letters, digits, `-`, `_` and `.`.
     Unfit,
+    /// A name as guests have it.
+    Reserved,
+    /// There are as many rooms as there may be.
+    TooManyRooms,
+    /// Nobody is called that.
+    NoSuchMember,
+    /// It is the room that one is in.
+    SameRoom,
+}
+
+/// What a member says, with the number that its client gave it.
+#[derive(Debug, Clone, Copy)]
+pub struct Saying<'a> {
+    /// [`Kind::Said`] or [`Kind::Action`].
+    pub kind: Kind,
+    /// The text; what is hidden in it is taken out.
+    pub text: &'a str,
+    /// Counts up from 1 for as long as the membership lasts, so that a line that is sent again after a
+    /// lost connection is not said again; 0 for clients that do not count.
+    pub client: u64,
 }
 
 #[derive(Debug)]
-struct Member {
-    room: usize,
-    /// Index in the room's list of members.
-    place: usize,
-    conn: ConnId,
-    author: u64,
-    name: String,
-    /// The next entry to hear, and how much of it the socket has taken already.
-    cursor: u64,
-    offset: usize,
-    /// Own entries at or after the cursor.
-    own_ahead: u64,
-    /// The rest of an entry that was half sent when it left the log.
-    rest: Vec<u8>,
-}
-
-#[derive(Debug, Default)]
 struct Room {
-    name: String,
+    name: Box<str>,
     log: Log,
     members: Vec<MemberId>,
     /// How many members were fed in the present round.
@@ -82,47 +85,318 @@ struct Room {
     offered: usize,
     fresh: usize,
     pending: bool,
+    /// Comings and goings that are still to be told; there is a timer while there are any.
+    presence: Option<Box<Presence>>,
 }
 
 /// All rooms and their members.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rooms {
+    clock: fn() -> SystemTime,
+    encoder: Encoder,
     rooms: Slab<Room>,
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<Box<str>, u16>,
     members: Slab<Member>,
-    pending: VecDeque<usize>,
+    profiles: Vec<Profile>,
+    names: Names,
+    pending: VecDeque<u16>,
     authors: u64,
+    /// Rooms that are freed leave behind how far they counted: no number of a run comes twice.
+    next_seq: u64,
+    timers: BinaryHeap<Timer>,
+    absent: VecDeque<(MemberId, u64)>,
+    /// What tokens are made with; none if there are no random numbers.
+    secret: Option<[u8; 16]>,
+    expelled: Vec<ConnId>,
+    expelled_count: u64,
+    transcripts: Vec<Arc<Journal>>,
+    unwritten: bool,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self::new(SystemTime::now, TimeZone::UTC)
+    }
 }
 
 impl Rooms {
-    /// Enters a room, which is made if need be, under a fresh name that begins with `prefix`; tells the
-    /// others nothing.
-    pub fn join(&mut self, room: &str, prefix: &str, conn: ConnId) -> MemberId {
-        let at = self.room(room);
+    /// No rooms yet. The clock and the zone are for what is shown of the time.
+    pub fn new(clock: fn() -> SystemTime, zone: TimeZone) -> Self {
+        let mut epoch = [0; 8];
+        // Without random numbers there is still the time.
+        let _ = rustix::rand::getrandom(&mut epoch, rustix::rand::GetRandomFlags::empty());
+        let mut secret = [0; 16];
+        let got = rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty());
+        let secret = (got == Ok(secret.len())).then_some(secret);
+        let epoch = u64::from_ne_bytes(epoch) ^ since_1970(clock());
+        Self {
+            clock,
+            encoder: Encoder::new(epoch, zone),
+            rooms: Slab::new(),
+            by_name: HashMap::new(),
+            members: Slab::new(),
+            profiles: Vec::new(),
+            names: Names::default(),
+            pending: VecDeque::new(),
+            authors: 0,
+            next_seq: 1,
+            timers: BinaryHeap::new(),
+            absent: VecDeque::new(),
+            secret,
+            expelled: Vec::new(),
+            expelled_count: 0,
+            transcripts: Vec::new(),
+            unwritten: false,
+        }
+    }
+
+    /// A number that no other run of the daemon has: entries of two runs have nothing to do with each other.
+    pub fn epoch(&self) -> u64 {
+        self.encoder.epoch()
+    }
+
+    /// Enters a room, which is made if need be; hears everything from now on. The others are told nothing
+    /// before [`Rooms::announce`]. The name is `wanted` if it is free and a name, else one that nobody
+    /// else ever has: the profile's word for guests and a number.
+    pub fn join(&mut self, room: &str, profile: &Profile, wanted: Option<&str>, conn: ConnId) -> MemberId {
         self.authors += 1;
-        let name = self.free_name(at, prefix);
-        let Some(room) = self.rooms.get_mut(at) else { return MemberId { key: u32::MAX } };
-        let key = self.members.insert(Member {
-            room: at,
-            place: room.members.len(),
-            conn,
-            author: self.authors,
-            name,
-            cursor: room.log.end(),
-            offset: 0,
-            own_ahead: 0,
-            rest: Vec::new(),
-        });
-        let id = MemberId { key: u32::try_from(key).unwrap_or(u32::MAX) };
-        room.members.push(id);
+        let profile = self.profile(profile);
+        let id = MemberId::new(self.members.insert(Member::new(self.authors, conn, profile)));
+        let at = self.room(room);
+        self.enter(id, at);
+        if let Some(name) = wanted {
+            let _ = self.rename(id, name);
+        }
         id
     }
 
-    /// Leaves; what was not heard is not missed. Returns the name.
-    pub fn leave(&mut self, id: MemberId) -> Option<String> {
-        let member = self.members.try_remove(id.key as usize)?;
-        let room = self.rooms.get_mut(member.room)?;
-        let mut gap = member.place;
+    /// Tells the others that a member is there, if they do not know.
+    pub fn announce(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(id.key()) else { return };
+        if !member.is(Flags::ANNOUNCED) {
+            member.flags.insert(Flags::ANNOUNCED);
+            self.tell_presence(id, true);
+        }
+    }
+
+    /// Leaves; what was not heard is not missed. Nothing happens if the membership has gone over to another
+    /// connection than `conn`.
+    pub fn leave(&mut self, id: MemberId, conn: ConnId) {
+        if self.members.get(id.key()).is_some_and(|member| member.conn == conn) {
+            self.remove(id);
+        }
+    }
+
+    /// Enters another room, which is made if need be, and leaves the present one; returns how many entries
+    /// of that were not heard. [`Rooms::finish_line`] comes first.
+    ///
+    /// # Errors
+    /// That is no name for a room, there are too many rooms, or it is the same one.
+    pub fn move_to(&mut self, id: MemberId, room: &str) -> Result<u64, Refused> {
+        let Some(member) = self.members.get(id.key()) else { return Err(Refused::NoSuchMember) };
+        let (from, announced) = (member.room, member.is(Flags::ANNOUNCED));
+        if !is_name(room) {
+            return Err(Refused::Unfit);
+        }
+        let known = self.by_name.get(&*room.to_lowercase());
+        if known == Some(&from) {
+            return Err(Refused::SameRoom);
+        }
+        if known.is_none() && self.rooms.len() >= ROOMS {
+            return Err(Refused::TooManyRooms);
+        }
+        let skipped = self.unheard(id);
+        if announced {
+            self.tell_presence(id, false);
+        }
+        self.quit_room(id);
+        let at = self.room(room);
+        self.enter(id, at);
+        if announced {
+            self.tell_presence(id, true);
+        }
+        Ok(skipped)
+    }
+
+    /// The name of a member; empty if there is none such.
+    pub fn name(&self, id: MemberId) -> String {
+        self.members.get(id.key()).map(|member| self.name_of(member)).unwrap_or_default()
+    }
+
+    /// The number of a member as an author of entries.
+    pub fn author(&self, id: MemberId) -> Option<u64> {
+        self.members.get(id.key()).map(|member| member.author)
+    }
+
+    /// The name of the room that a member is in.
+    pub fn room_name(&self, id: MemberId) -> &str {
+        self.room_of(id).map(|room| &*room.name).unwrap_or_default()
+    }
+
+    /// Names in the member's room, sorted, `most` at the most, and how many there are beside them. Whoever
+    /// has not been announced is left out.
+    pub fn names(&self, id: MemberId, most: usize) -> (Vec<String>, usize) {
+        let members = self.room_of(id).map(|room| room.members.as_slice()).unwrap_or_default();
+        let members = members.iter().filter_map(|id| self.members.get(id.key()));
+        let mut announced = members.filter(|member| member.is(Flags::ANNOUNCED));
+        let mut names: Vec<String> =
+            announced.by_ref().take(most).map(|member| self.name_of(member)).collect();
+        names.sort_unstable();
+        (names, announced.count())
+    }
+
+    /// The rooms by name, and how many are in each.
+    pub fn list(&self) -> Vec<(&str, usize)> {
+        let mut rooms: Vec<_> =
+            self.rooms.iter().map(|(_, room)| (&*room.name, room.members.len())).collect();
+        rooms.sort_unstable();
+        rooms
+    }
+
+    /// Takes another name; the others in the room are told. The same one again is no change.
+    ///
+    /// # Errors
+    /// The name is taken, or no name.
+    pub fn rename(&mut self, id: MemberId, name: &str) -> Result<(), Refused> {
+        let Some(member) = self.members.get(id.key()) else { return Err(Refused::NoSuchMember) };
+        let (old, announced) = (self.name_of(member), member.is(Flags::ANNOUNCED));
+        if old == name {
+            return Ok(());
+        }
+        let is_own_guest_name = name.eq_ignore_ascii_case(&self.guest_name(member));
+        if !is_own_guest_name {
+            self.names.take(name, id)?;
+        }
+        if is_own_guest_name || old.to_lowercase() != name.to_lowercase() {
+            self.names.free(&old);
+        }
+        if let Some(member) = self.members.get_mut(id.key()) {
+            member.extra().name = (!is_own_guest_name).then(|| name.into());
+        }
+        if announced {
+            self.notice(id, &format!("{old} is now {}", self.name(id)));
+        }
+        Ok(())
+    }
+
+    /// The number of the last entry in the member's room.
+    pub fn last_seq(&self, id: MemberId) -> u64 {
+        self.room_of(id).map(|room| room.log.end().saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// Whether more was said in the member's room than everyone has been offered. Who goes on speaking
+    /// then makes members lose lines that do read.
+    pub fn is_ahead(&self, id: MemberId) -> bool {
+        self.room_of(id).is_some_and(Room::is_ahead)
+    }
+
+    /// How many lines of the past a member is about to hear.
+    pub fn history(&self, id: MemberId) -> usize {
+        let member = self.members.get(id.key());
+        self.room_of(id).zip(member).map_or(0, |(room, member)| member.history(&room.log))
+    }
+
+    /// Moves the rest of a half-sent entry to the member's own output, so that a private reply may follow.
+    pub fn finish_line(&mut self, id: MemberId, out: &mut Out) {
+        let Some(member) = self.members.get_mut(id.key()) else { return };
+        let Some(room) = self.rooms.get(usize::from(member.room)) else { return };
+        let Some(profile) = self.profiles.get(member.profile()) else { return };
+        member.keep_rest(profile.form, &room.log);
+        if let Some(extra) = &mut member.extra {
+            out.push(&extra.rest);
+            extra.rest = Vec::new();
+        }
+    }
+}
+
+impl Rooms {
+    fn profile(&mut self, profile: &Profile) -> usize {
+        if let Some(known) = self.profiles.iter().position(|known| known == profile) {
+            return known;
+        }
+        self.names.reserve(&profile.guest);
+        self.profiles.push(profile.clone());
+        self.profiles.len() - 1
+    }
+
+    fn form(&self, member: &Member) -> Form {
+        self.profiles.get(member.profile()).map_or(Form::Line(Style::default()), |profile| profile.form)
+    }
+
+    fn guest_name(&self, member: &Member) -> String {
+        let word = self.profiles.get(member.profile()).map_or("", |profile| &profile.guest);
+        format!("{word}{}", member.author)
+    }
+
+    fn name_of(&self, member: &Member) -> String {
+        let taken = member.extra.as_deref().and_then(|extra| extra.name.as_deref());
+        taken.map_or_else(|| self.guest_name(member), str::to_owned)
+    }
+
+    /// Who has this name, a guest's or one that was taken.
+    fn find(&self, name: &str) -> Option<MemberId> {
+        self.names.find(name).or_else(|| {
+            // Guests' names are in no index; nobody looks for one often.
+            let is_called = |member: &Member| self.name_of(member).eq_ignore_ascii_case(name);
+            self.members.iter().find(|(_, member)| is_called(member)).map(|(key, _)| MemberId::new(key))
+        })
+    }
+
+    fn room_of(&self, id: MemberId) -> Option<&Room> {
+        self.members.get(id.key()).and_then(|member| self.rooms.get(usize::from(member.room)))
+    }
+
+    fn room(&mut self, name: &str) -> u16 {
+        let folded = name.to_lowercase();
+        if let Some(&at) = self.by_name.get(&*folded) {
+            return at;
+        }
+        let room = Room {
+            name: name.into(),
+            log: Log::new(self.next_seq),
+            members: Vec::new(),
+            fed: 0,
+            offered: 0,
+            fresh: 0,
+            pending: false,
+            presence: None,
+        };
+        let at = u16::try_from(self.rooms.insert(room)).unwrap_or(u16::MAX);
+        self.by_name.insert(folded.into(), at);
+        at
+    }
+
+    fn enter(&mut self, id: MemberId, at: u16) {
+        let Some(room) = self.rooms.get_mut(usize::from(at)) else { return };
+        let Some(member) = self.members.get_mut(id.key()) else { return };
+        let Some(profile) = self.profiles.get(member.profile()) else { return };
+        room.log.enter(profile.form, &mut self.encoder);
+        member.room = at;
+        member.place = u32::try_from(room.members.len()).unwrap_or(u32::MAX);
+        member.enter(&room.log, profile.history);
+        room.members.push(id);
+        if member.is(Flags::IN_HISTORY) {
+            self.mark_pending(at);
+        }
+    }
+
+    /// Forgets a member; the others are told if they knew of it.
+    fn remove(&mut self, id: MemberId) {
+        if self.members.get(id.key()).is_some_and(|member| member.is(Flags::ANNOUNCED)) {
+            self.tell_presence(id, false);
+        }
+        self.quit_room(id);
+        let Some(member) = self.members.try_remove(id.key()) else { return };
+        if let Some(extra) = member.extra {
+            extra.name.into_iter().for_each(|name| self.names.free(&name));
+        }
+    }
+
+    /// Takes a member out of its room, which is freed if it was the last one.
+    fn quit_room(&mut self, id: MemberId) {
+        let Some(member) = self.members.get(id.key()) else { return };
+        let (at, mut gap, form) = (usize::from(member.room), member.place as usize, self.form(member));
+        let Some(room) = self.rooms.get_mut(at) else { return };
         if gap < room.fed {
             // Those who were fed in this round stay in front of those who were not.
             room.fed -= 1;
@@ -132,280 +406,40 @@ impl Rooms {
         }
         room.members.swap_remove(gap);
         place(&mut self.members, room, gap);
+        room.log.leave(form);
         if room.members.is_empty() {
-            self.by_name.remove(&room.name);
-            self.pending.retain(|at| *at != member.room);
-            self.rooms.remove(member.room);
-        }
-        Some(member.name)
-    }
-
-    /// The name of a member.
-    pub fn name(&self, id: MemberId) -> Option<&str> {
-        self.members.get(id.key as usize).map(|member| member.name.as_str())
-    }
-
-    /// The names in the member's room, sorted.
-    pub fn names(&self, id: MemberId) -> Vec<&str> {
-        let room = self.members.get(id.key as usize).and_then(|member| self.rooms.get(member.room));
-        let members = room.map(|room| room.members.as_slice()).unwrap_or_default();
-        let mut names: Vec<&str> = members.iter().filter_map(|id| self.name(*id)).collect();
-        names.sort_unstable();
-        names
-    }
-
-    /// Takes another name.
-    ///
-    /// # Errors
-    /// The name is taken, or no name.
-    pub fn rename(&mut self, id: MemberId, name: &str) -> Result<(), BadName> {
-        let fit = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(fit) {
-            return Err(BadName::Unfit);
-        }
-        // Names that differ in case only would be a disguise.
-        let lower = name.to_lowercase();
-        let own = self.name(id).map(str::to_lowercase);
-        if own.as_deref() != Some(&lower) && self.names(id).iter().any(|n| n.to_lowercase() == lower) {
-            return Err(BadName::Taken);
-        }
-        if let Some(member) = self.members.get_mut(id.key as usize) {
-            name.clone_into(&mut member.name);
-        }
-        Ok(())
-    }
-
-    /// Appends a line, without its line feed, that everyone else in the room is to hear.
-    pub fn say(&mut self, id: MemberId, line: std::fmt::Arguments<'_>) {
-        let Some(member) = self.members.get_mut(id.key as usize) else { return };
-        let (at, author) = (member.room, member.author);
-        member.own_ahead += 1;
-        self.append(at, author, line);
-    }
-
-    /// Appends a line said by no member (the daemon itself) to every room.
-    pub fn announce(&mut self, line: std::fmt::Arguments<'_>) {
-        let all: Vec<usize> = self.rooms.iter().map(|(at, _)| at).collect();
-        for at in all {
-            self.append(at, NOBODY, line);
+            let room = self.rooms.remove(at);
+            self.next_seq = self.next_seq.max(room.log.end());
+            self.by_name.remove(&*room.name.to_lowercase());
+            self.pending.retain(|pending| usize::from(*pending) != at);
         }
     }
 
-    /// Whether anyone may have something to hear.
-    pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+    fn unheard(&mut self, id: MemberId) -> u64 {
+        let Some(member) = self.members.get_mut(id.key()) else { return 0 };
+        let Some(profile) = self.profiles.get(member.profile()) else { return 0 };
+        self.rooms.get(usize::from(member.room)).map_or(0, |room| member.unheard(profile.form, &room.log))
     }
+}
 
-    /// Whether anything was said since the last call, for engines whose members look for themselves.
-    pub fn take_pending(&mut self) -> bool {
-        let pending = !self.pending.is_empty();
-        for at in self.pending.drain(..) {
-            if let Some(room) = self.rooms.get_mut(at) {
-                room.pending = false;
-                (room.offered, room.fresh) = (0, 0);
-            }
-        }
-        pending
-    }
-
-    /// Whether more was said in the member's room than everyone has been offered. Who goes on speaking
-    /// then makes members lose lines that do read.
-    pub fn is_ahead(&self, id: MemberId) -> bool {
-        let room = self.members.get(id.key as usize).and_then(|member| self.rooms.get(member.room));
-        room.is_some_and(|room| room.offered + room.fresh > AHEAD)
-    }
-
-    /// The next member that has something to hear. Every member of a room comes once a round; what is
-    /// said during a round makes another one.
-    pub fn next_pending(&mut self) -> Option<(MemberId, ConnId)> {
-        while let Some(&at) = self.pending.front() {
-            let Some(room) = self.rooms.get_mut(at) else {
-                self.pending.pop_front();
-                continue;
-            };
-            while let Some(id) = room.members.get(room.fed).copied() {
-                room.fed += 1;
-                let member = self.members.get(id.key as usize);
-                if let Some(member) = member.filter(|member| member.lacks(&room.log)) {
-                    return Some((id, member.conn));
-                }
-            }
-            room.fed = 0;
-            if room.fresh == 0 {
-                room.pending = false;
-                self.pending.pop_front();
-            }
-            room.offered = std::mem::take(&mut room.fresh);
-        }
-        None
-    }
-
-    /// Gives `sink` what the member has not heard, in order and in as few calls as possible. `sink`
-    /// returns how many bytes it took; if not all, feeding stops there.
-    pub fn feed(&mut self, id: MemberId, mut sink: impl FnMut(&[u8]) -> usize) -> Fed {
-        let Some(member) = self.members.get_mut(id.key as usize) else { return Fed::All };
-        let Some(room) = self.rooms.get(member.room) else { return Fed::All };
-        let mut budget = FEED_BYTES;
-        loop {
-            if !member.rest.is_empty() {
-                let taken = sink(&member.rest);
-                member.rest.drain(..taken);
-                if !member.rest.is_empty() {
-                    return Fed::Blocked;
-                }
-                member.rest = Vec::new();
-            }
-            member.skip_lost(&room.log);
-            if !member.rest.is_empty() {
-                continue;
-            }
-            let unheard = room.log.run(member.cursor, member.author);
-            let bytes = unheard.bytes.get(member.offset..).unwrap_or_default();
-            if bytes.is_empty() && unheard.end == room.log.end() {
-                member.pass_to(unheard.end, unheard.own);
-                return Fed::All;
-            }
-            if budget == 0 {
-                return Fed::More;
-            }
-            let offered = bytes.get(..budget).unwrap_or(bytes);
-            let taken = sink(offered);
-            budget -= offered.len();
-            member.heard(&room.log, taken);
-            if taken < offered.len() {
-                return Fed::Blocked;
-            }
-        }
-    }
-
-    /// Moves the rest of a half-sent line to the member's own output, so that a private reply may follow.
-    pub fn finish_line(&mut self, id: MemberId, out: &mut Out) {
-        let Some(member) = self.members.get_mut(id.key as usize) else { return };
-        let Some(room) = self.rooms.get(member.room) else { return };
-        member.keep_rest(&room.log);
-        out.push(&member.rest);
-        member.rest = Vec::new();
-    }
-
-    fn room(&mut self, name: &str) -> usize {
-        if let Some(&at) = self.by_name.get(name) {
-            return at;
-        }
-        let at = self.rooms.insert(Room { name: name.to_owned(), ..Room::default() });
-        self.by_name.insert(name.to_owned(), at);
-        at
-    }
-
-    fn free_name(&self, room: usize, prefix: &str) -> String {
-        let taken = |name: &str| {
-            let members = self.rooms.get(room).map(|room| room.members.as_slice()).unwrap_or_default();
-            members.iter().any(|id| self.name(*id).is_some_and(|n| n.eq_ignore_ascii_case(name)))
-        };
-        let mut number = self.authors;
-        loop {
-            let name = format!("{prefix}{number}");
-            if !taken(&name) {
-                return name;
-            }
-            number += 1;
-        }
-    }
-
-    fn append(&mut self, at: usize, author: u64, line: std::fmt::Arguments<'_>) {
-        if let Some(room) = self.rooms.get_mut(at) {
-            room.fresh += room.log.append(author, line);
-            if room.log.is_too_long(LOG_BYTES) {
-                self.evict(at);
-            }
-            self.mark_pending(at);
-        }
-    }
-
-    fn mark_pending(&mut self, at: usize) {
-        if let Some(room) = self.rooms.get_mut(at)
-            && !std::mem::replace(&mut room.pending, true)
-        {
-            room.offered = std::mem::take(&mut room.fresh);
-            room.fed = 0;
-            self.pending.push_back(at);
-        }
-    }
-
-    /// Cuts the log's tail; whoever is in the middle of a line that goes keeps the rest of it.
-    fn evict(&mut self, at: usize) {
-        let Some(room) = self.rooms.get_mut(at) else { return };
-        let first = room.log.first_within(LOG_BYTES / 2);
-        for id in &room.members {
-            if let Some(member) = self.members.get_mut(id.key as usize)
-                && member.cursor < first
-            {
-                member.keep_rest(&room.log);
-            }
-        }
-        room.log.cut(first);
+impl Room {
+    fn is_ahead(&self) -> bool {
+        self.offered + self.fresh > crate::limits::ROOM_AHEAD
     }
 }
 
 /// Notes where in its room's list a member stands now.
 fn place(members: &mut Slab<Member>, room: &Room, at: usize) {
     if let Some(id) = room.members.get(at)
-        && let Some(member) = members.get_mut(id.key as usize)
+        && let Some(member) = members.get_mut(id.key())
     {
-        member.place = at;
+        member.place = u32::try_from(at).unwrap_or(u32::MAX);
     }
 }
 
-impl Member {
-    fn lacks(&self, log: &Log) -> bool {
-        !self.rest.is_empty() || log.end() - self.cursor > self.own_ahead
-    }
-
-    fn pass_to(&mut self, cursor: u64, own: u64) {
-        self.cursor = cursor;
-        self.offset = 0;
-        self.own_ahead -= own.min(self.own_ahead);
-    }
-
-    /// The socket took the next `taken` bytes of the run at the cursor.
-    fn heard(&mut self, log: &Log, taken: usize) {
-        let mut left = self.offset + taken;
-        self.offset = 0;
-        while let Some(entry) = log.entry(self.cursor) {
-            if entry.author == self.author {
-                self.pass_to(self.cursor + 1, 1);
-            } else if entry.len <= left {
-                left -= entry.len;
-                self.cursor += 1;
-            } else {
-                break;
-            }
-        }
-        self.offset = left;
-    }
-
-    fn keep_rest(&mut self, log: &Log) {
-        if self.offset > 0 {
-            let line = log.text(self.cursor);
-            self.rest.extend_from_slice(line.get(self.offset..).unwrap_or_default());
-            self.cursor += 1;
-            self.offset = 0;
-        }
-    }
-
-    /// If the log was cut beyond the cursor: goes on at its beginning and says how much was missed.
-    fn skip_lost(&mut self, log: &Log) {
-        let lost = log.start().saturating_sub(self.cursor);
-        if lost == 0 {
-            return;
-        }
-        let own = self.own_ahead - log.count_by(self.author).min(self.own_ahead);
-        self.pass_to(log.start(), own);
-        let missed = lost.saturating_sub(own);
-        if missed > 0 {
-            let plural = if missed == 1 { "" } else { "s" };
-            self.rest.extend_from_slice(format!("* you missed {missed} message{plural}\n").as_bytes());
-        }
-    }
+fn since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use crate::lan::Outlet;
 use crate::protocol::{Options, Row, Session};
 
 /// See the module.
@@ -65,4 +66,6 @@ pub struct Listener {
     pub address: Address,
     /// The socket.
     pub socket: OwnedFd,
+    /// For a service that speaks to everybody on a network: where that leaves.
+    pub outlet: Option<Outlet>,
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 use jiff::tz::TimeZone;
 
+use crate::directory::Entry;
 use crate::journal::Journal;
 use crate::observer::Observer;
 use crate::room::Rooms;
@@ -25,6 +26,7 @@ pub struct Shared {
     /// What is noted of connections.
     pub observer: Observer,
     web_address: OnceLock<String>,
+    directory: OnceLock<Vec<Entry>>,
     /// Journals that got lines in this turn.
     journals: Mutex<Vec<Arc<Journal>>>,
     has_lines: AtomicBool,
@@ -41,12 +43,13 @@ impl Shared {
     pub fn with_clock(clock: fn() -> SystemTime, zone: TimeZone, show: Show) -> Self {
         Self {
             clock,
+            rooms: Mutex::new(Rooms::new(clock, zone.clone())),
             zone,
-            rooms: Mutex::default(),
             room_changed: Condvar::new(),
             show,
             observer: Observer::default(),
             web_address: OnceLock::new(),
+            directory: OnceLock::new(),
             journals: Mutex::default(),
             has_lines: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -117,6 +120,18 @@ impl Shared {
     /// Says where the web page is; only the first time counts.
     pub fn set_web_address(&self, address: String) {
         let _ = self.web_address.set(address);
+    }
+}
+
+impl Shared {
+    /// Everything that listens.
+    pub fn directory(&self) -> &[Entry] {
+        self.directory.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Says what listens; only the first time counts.
+    pub fn set_directory(&self, entries: Vec<Entry>) {
+        let _ = self.directory.set(entries);
     }
 }
 

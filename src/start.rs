@@ -45,11 +45,10 @@ impl Screen {
 pub fn services(screen: &Screen) -> String {
     let rows = |with_source: bool| {
         let cells = |row: &Row| {
-            let transport = if row.transport.has_udp() { "tcp+udp" } else { "tcp" };
             let mut cells = vec![
                 Cell::new(Style::Name, row.name),
                 Cell::new(Style::Plain, format!("{:>5}", row.port)),
-                Cell::new(Style::Dim, transport),
+                Cell::new(Style::Dim, row.transport.name()),
                 Cell::new(Style::Plain, row.does),
             ];
             cells.extend(with_source.then(|| Cell::new(Style::Dim, row.source)));
@@ -89,11 +88,16 @@ impl Start<'_> {
         text
     }
 
-    /// Where a browser finds the first http service; an address that others can use if it is open.
+    /// Where a browser finds the console, or else the first http service; an address that others can use
+    /// if it is open.
     pub fn web_address(&self) -> Option<String> {
-        let is_http = |service: &Service| service.row.kind == Kind::Http;
+        self.address_of(Kind::Console).or_else(|| self.address_of(Kind::Http))
+    }
+
+    fn address_of(&self, kind: Kind) -> Option<String> {
+        let is_wanted = |service: &Service| service.row.kind == kind;
         self.bound.listeners.iter().find_map(|listener| match listener.address {
-            Address::Tcp(at) if self.services.get(listener.service).is_some_and(is_http) => {
+            Address::Tcp(at) if self.services.get(listener.service).is_some_and(is_wanted) => {
                 Some(SocketAddr::new(lan::usable(at.ip()), at.port()).to_string())
             }
             _ => None,
@@ -118,6 +122,8 @@ impl Start<'_> {
 
     fn ips(&self) -> impl Iterator<Item = IpAddr> {
         self.bound.listeners.iter().filter_map(|listener| match listener.address {
+            // Nobody's own address.
+            Address::Udp(at) if listener.outlet.is_some() && !at.ip().is_unspecified() => None,
             Address::Tcp(at) | Address::Udp(at) => Some(at.ip()),
             Address::Unix(_) => None,
         })

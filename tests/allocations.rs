@@ -63,7 +63,12 @@ fn start(protocol: &str) -> SocketAddr {
     let address = socket.local_addr().unwrap();
     let setup = Setup {
         services: vec![Service { name: protocol.to_owned(), row, options }],
-        listeners: vec![Listener { service: 0, address: Address::Tcp(address), socket: socket.into() }],
+        listeners: vec![Listener {
+            service: 0,
+            address: Address::Tcp(address),
+            socket: socket.into(),
+            outlet: None,
+        }],
         shared: Arc::new(Shared::new(Show::stdout())),
         grace: Duration::ZERO,
         descriptors: 1000,

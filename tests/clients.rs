@@ -38,6 +38,7 @@ const LABS: &[Lab] = &[
     Lab { name: "nc sends a line", needs: &["nc"], run: nc_line },
     Lab { name: "nc -N sends 10 MB", needs: &["nc"], run: nc_half_close },
     Lab { name: "nc over UDP", needs: &["nc"], run: nc_udp },
+    Lab { name: "telnets and Pythons in a room", needs: &["python3", "telnet"], run: everyone_in_chat },
     Lab { name: "three nc in the chat", needs: &["nc"], run: three_nc_in_chat },
 ];
 
@@ -175,7 +176,7 @@ fn curl_at_the_wrong_port(daemon: &Daemon) {
     for service in ["modify", "chat", "reqtime"] {
         let url = format!("http://{}/", daemon.tcp(service));
         let text = Program::start("curl", ["-sS", "--noproxy", "*", "-w", " %{http_code}", &url]).succeed();
-        let web = format!("http://{}/", daemon.tcp("http"));
+        let web = format!("http://{}/", daemon.tcp("console"));
         assert!(text.contains(&web) && text.ends_with(" 400"), "{service}: {text}");
     }
 }
@@ -242,5 +243,30 @@ fn three_nc_in_chat(daemon: &Daemon) {
             member.expect(&format!("nc-{other}: one from {other}\nnc-{other}: two from {other}\n"));
         }
         assert!(!member.text().contains(&format!("from {n}")), "{n} heard itself: {}", member.text());
+    }
+}
+
+/// Three telnets and three Python clients of the lab's kind: each hears every line of the five others.
+fn everyone_in_chat(daemon: &Daemon) {
+    let address = daemon.tcp("chat");
+    let mut members: Vec<Program> = (0..3).map(|_| telnet(address)).collect();
+    for (n, member) in members.iter_mut().enumerate() {
+        member.say(format!("/nick telnet-{n}\n")).expect(&format!("* you are telnet-{n}"));
+    }
+    for n in 3..6 {
+        members.push(python("chat_client", address));
+        members[n].expect("connected");
+        // The lab's client sends without a line end, which is a message after a pause.
+        members[n].say(format!("hello from {n}\n"));
+        members[0].expect(&format!("hello from {n}"));
+    }
+    for n in 0..6 {
+        members[n].say(format!("<from {n}>\n"));
+        for other in (0..6).filter(|other| *other != n) {
+            members[other].expect(&format!(": <from {n}>"));
+        }
+    }
+    for member in &members {
+        (0..6).for_each(|n| assert!(member.text().matches(&format!(": <from {n}>")).count() <= 1));
     }
 }

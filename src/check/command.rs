@@ -107,7 +107,7 @@ fn stdout(error: io::Error) -> Error {
 }
 
 fn unknown_protocol(name: &str) -> Error {
-    let known: Vec<&str> = TABLE.iter().map(|row| row.name).collect();
+    let known: Vec<&str> = TABLE.iter().filter(|row| row.transport.has_tcp()).map(|row| row.name).collect();
     Error::Usage(format!("--as {name}: there is no such protocol; there are {}", known.join(", ")))
 }
 

@@ -128,7 +128,8 @@ fn answer(client: &mut Client, has_body: bool) -> Outcome<(String, Vec<u8>)> {
     }
 }
 
-fn expect_status(client: &mut Client, code: &str) -> Outcome<Vec<u8>> {
+/// The body of the next answer, which has this status.
+pub(super) fn expect_status(client: &mut Client, code: &str) -> Outcome<Vec<u8>> {
     let (status, body) = answer(client, true)?;
     if status.split(' ').nth(1) == Some(code) {
         Ok(body)

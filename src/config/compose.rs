@@ -24,7 +24,7 @@ pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Servi
         let row = draft.row()?;
         let options = draft.options(row.kind, &defaults)?;
         // What is wrong with a service that does not run is said all the same.
-        let places = places(draft, row, services.len(), &common)?;
+        let places = places(draft, row, &options, services.len(), &common)?;
         if chosen.contains(&draft.name) {
             services.push(Service { name: draft.name.clone(), row, options });
             all_places.extend(places);
@@ -101,18 +101,20 @@ fn value(text: &str) -> Value {
     text.parse().unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-/// The names of the services that are to run. Who is named by `only` runs even if it is disabled.
+/// The names of the services that are to run. Who is named by `only` or `with` runs even if it is disabled.
 fn choose(drafts: &[Draft], args: &ServeArgs, file: &ConfigFile) -> Result<Vec<String>, Error> {
     let only = names(&args.only, args.origin("only")).or_else(|| file.only.clone());
     let without = names(&args.without, args.origin("without")).or_else(|| file.without.clone());
-    for list in [&only, &without].into_iter().flatten() {
+    let with = names(&args.with, args.origin("with")).or_else(|| file.with.clone());
+    for list in [&only, &without, &with].into_iter().flatten() {
         check(drafts, list)?;
     }
     let has = |list: &Option<Names>, name: &String| list.as_ref().map(|list| list.names.contains(name));
     let mut chosen = Vec::new();
     for draft in drafts {
         let enabled = draft.enabled()?;
-        let wanted = has(&only, &draft.name).unwrap_or(enabled);
+        let asked = has(&with, &draft.name).unwrap_or(false);
+        let wanted = asked || has(&only, &draft.name).unwrap_or(enabled);
         if wanted && !has(&without, &draft.name).unwrap_or(false) {
             chosen.push(draft.name.clone());
         }

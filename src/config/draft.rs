@@ -71,8 +71,13 @@ impl Draft {
 
     /// Whether it is to run, by its own settings.
     pub(super) fn enabled(&self) -> Result<bool, Error> {
-        let Some(setting) = self.get("enabled") else { return Ok(true) };
+        let Some(setting) = self.get("enabled") else { return Ok(self.runs_unasked()) };
         setting.value.as_bool().ok_or_else(|| self.error(setting, "true or false is wanted"))
+    }
+
+    /// Some services of the table run only when they are asked for; a service that somebody made is.
+    fn runs_unasked(&self) -> bool {
+        Row::find(&self.name).is_none_or(|row| !row.off)
     }
 
     /// The protocol's options. `defaults` count where the protocol knows them and nothing else is set.

@@ -41,6 +41,7 @@ pub(super) struct ConfigFile {
     pub(super) uploads: Option<Setting>,
     pub(super) only: Option<Names>,
     pub(super) without: Option<Names>,
+    pub(super) with: Option<Names>,
     /// `[defaults]`.
     pub(super) defaults: Vec<Setting>,
     /// `[service.NAME]`, in the order of the file.
@@ -79,6 +80,7 @@ struct Raw {
     uploads: Option<Spanned<Value>>,
     only: Option<Spanned<Vec<String>>>,
     without: Option<Spanned<Vec<String>>>,
+    with: Option<Spanned<Vec<String>>>,
     defaults: Table,
     service: BTreeMap<Spanned<String>, Table>,
 }
@@ -127,6 +129,7 @@ impl ConfigFile {
             uploads: raw.uploads.map(|value| lines.setting("dir", value)),
             only: raw.only.map(|names| lines.names(names)),
             without: raw.without.map(|names| lines.names(names)),
+            with: raw.with.map(|names| lines.names(names)),
             defaults: lines.settings(raw.defaults),
             services: services.collect(),
         })

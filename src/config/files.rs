@@ -1,4 +1,5 @@
-//! The flags that are options of services: those of files that are served, sent and stored.
+//! The flags that are options of services: those of files that are served, sent, stored and written, and
+//! the names of the console.
 //!
 //! A flag is stronger than the file and weaker than `--set`, which names its service; the file's own
 //! `root` and `uploads` are weaker than what the file says of a service.
@@ -15,7 +16,7 @@ use crate::cli::ServeArgs;
 /// A flag, the option that it sets, and its value if it was given.
 type Flag = (&'static str, &'static str, Option<Value>);
 
-/// Adds what the flags say to a service of files.
+/// Adds what the flags say to a service.
 ///
 /// # Errors
 /// A path is not UTF-8.
@@ -24,6 +25,8 @@ pub(super) fn add(draft: &mut Draft, args: &ServeArgs, file: &ConfigFile) -> Res
         "http" => ([served(args)?, web(args)?].concat(), &file.root),
         "download" => (served(args)?, &file.root),
         "upload" => (stored(args)?, &file.uploads),
+        "chat" => (written(args)?, &None),
+        "console" => (named(args), &None),
         _ => return Ok(()),
     };
     let setting = |(flag, key, value): Flag| {
@@ -65,6 +68,17 @@ fn web(args: &ServeArgs) -> Result<Vec<Flag>, Error> {
 fn stored(args: &ServeArgs) -> Result<Vec<Flag>, Error> {
     let dir = path(args, "uploads", args.uploads.as_ref())?;
     Ok(vec![("uploads", "dir", dir), ("once", "once", when(args.once, true))])
+}
+
+/// The flags of chat.
+fn written(args: &ServeArgs) -> Result<Vec<Flag>, Error> {
+    Ok(vec![("transcript", "transcript", path(args, "transcript", args.transcript.as_ref())?)])
+}
+
+/// The flags of the console.
+fn named(args: &ServeArgs) -> Vec<Flag> {
+    let hosts = (!args.host.is_empty()).then(|| Value::from(args.host.clone()));
+    vec![("host", "host", hosts)]
 }
 
 fn when(on: bool, value: bool) -> Option<Value> {

@@ -9,7 +9,8 @@ use super::draft::Draft;
 use super::file::Setting;
 use super::{Error, Origin};
 use crate::bind::{At, Host, Place};
-use crate::protocol::Row;
+use crate::lan;
+use crate::protocol::{Options, Row, Transport};
 
 const LISTEN_HINT: &str = "it is written unix:PATH, tcp:ADDRESS:PORT, udp:ADDRESS:PORT or ADDRESS:PORT";
 
@@ -76,6 +77,7 @@ pub(super) fn strings(value: &Value) -> Option<Vec<String>> {
 pub(super) fn places(
     draft: &Draft,
     row: &'static Row,
+    options: &Options,
     index: usize,
     common: &Common,
 ) -> Result<Vec<Place>, Error> {
@@ -85,10 +87,22 @@ pub(super) fn places(
     }
     if let Some((port, origin)) = port(draft, row, common, places.is_empty())? {
         let hosts = bind(draft)?.unwrap_or_else(|| common.hosts.clone());
-        let at = At::Port { hosts, port, tcp: true, udp: row.transport.has_udp() };
+        let at = match row.transport {
+            Transport::Lan => At::Lan(network(options, &hosts, port)),
+            transport => At::Port { hosts, port, tcp: true, udp: transport.has_udp() },
+        };
         places.insert(0, Place { service: index, at, origin });
     }
     Ok(places)
+}
+
+/// The network that is reached by these addresses, unless the options name another.
+fn network(options: &Options, hosts: &[Host], port: u16) -> lan::Place {
+    let place = options.network();
+    let named = place.interface.is_some() || !place.broadcast.is_empty();
+    let every = named || hosts.iter().any(|host| host.ip.is_unspecified());
+    let addresses = if every { Vec::new() } else { hosts.iter().map(|host| host.ip).collect() };
+    lan::Place { port, addresses, ..place }
 }
 
 fn bind(draft: &Draft) -> Result<Option<Vec<Host>>, Error> {
@@ -123,6 +137,9 @@ fn port(draft: &Draft, row: &Row, common: &Common, needed: bool) -> Result<Optio
 
 fn listen(draft: &Draft, row: &Row) -> Result<Vec<(At, Origin)>, Error> {
     let Some(setting) = draft.get("listen") else { return Ok(Vec::new()) };
+    if row.transport == Transport::Lan {
+        return Err(draft.error(setting, "it speaks to a whole network, named by port and bind"));
+    }
     let mut places = Vec::new();
     for word in strings_of(draft, setting)? {
         let at = place(&word, row.transport.has_udp()).map_err(|message| draft.error(setting, &message))?;

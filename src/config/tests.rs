@@ -1,6 +1,6 @@
 //! The layers, their order, and what is said about mistakes.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::*;
@@ -47,7 +47,8 @@ fn hosts(plan: &Plan, name: &str) -> Vec<String> {
 #[test]
 fn without_a_word_every_protocol_is_served_on_its_port_of_the_loopback() {
     let plan = plan(&[], "").unwrap();
-    assert_eq!(plan.services.len(), crate::protocol::TABLE.len());
+    let unasked = crate::protocol::TABLE.iter().filter(|row| !row.off);
+    assert_eq!(plan.services.len(), unasked.count());
     assert_eq!((port(&plan, "echo"), plan.grace), (10007, Duration::from_secs(5)));
     assert_eq!(hosts(&plan, "echo"), ["127.0.0.1", "::1"]);
     assert_eq!(place(&plan, "echo").origin, Origin::Default);
@@ -107,6 +108,11 @@ fn what_runs_is_chosen() {
     let off = "[service.echo]\nenabled = false";
     assert!(!names(&[], off).contains(&"echo".to_owned()));
     assert_eq!(names(&["--only", "echo"], off), ["echo"], "who is named runs");
+    let runs = |arguments: &[&str], file: &str| names(arguments, file).contains(&"udp-chat".to_owned());
+    assert!(!runs(&[], "") && !runs(&["--port", "udp-chat=40001"], ""), "it is off unless asked");
+    assert!(runs(&["--with", "udp-chat"], "") && runs(&[], "with = [\"udp-chat\"]"));
+    assert!(runs(&[], "[service.udp-chat]\nenabled = true"));
+    assert_eq!(names(&["--only", "echo", "--with", "udp-chat"], ""), ["udp-chat", "echo"]);
     assert_eq!(names(&["--without", "echo"], "only = [\"echo\", \"chat\"]"), ["chat"]);
 }
 
@@ -161,13 +167,13 @@ fn mistakes_are_said_in_one_line_with_their_place() {
         ),
         (
             "[service.a]\nprotocol = \"b\"",
-            "f.toml:2: service.a.protocol: no protocol \"b\"; there are http, modify",
+            "f.toml:2: service.a.protocol: no protocol \"b\"; there are http, console",
         ),
         ("[service.a]\nprotocol = \"echo\"", "f.toml:1: service.a: it needs a port, or listen"),
         ("[service.\"a b\"]\nport = 1", "f.toml:1: \"a b\": a service's name has"),
         ("[defaults]\npauze = \"1s\"", "f.toml:2: defaults: unknown key \"pauze\"; no protocol has it"),
         ("[defaults]\npause = 1", "f.toml:2: defaults.pause: wrong type: integer 1, expected a string"),
-        ("only = [\"ecko\"]", "f.toml:1: no service \"ecko\"; there are http, modify"),
+        ("only = [\"ecko\"]", "f.toml:1: no service \"ecko\"; there are http, console"),
         ("\n\ngracee = \"1s\"", "f.toml:3: unknown key \"gracee\"; it knows backlog, engine, grace, "),
         ("engine = \"steam\"", "f.toml:1: \"steam\" is none of reactor, threads"),
         ("log_level = \"loud\"", "f.toml:1: \"loud\" is none of off, error, warn, info, debug, trace"),
@@ -294,4 +300,24 @@ fn uploads_are_not_stored_where_files_are_sent_from_and_once_is_for_one_service(
     assert!(plan(&["--once"], "").unwrap_err().starts_with("service upload: --once "));
     assert!(plan(&["--once", "--only", "upload"], "").is_ok());
     assert!(plan(&["--once", "--only", "echo"], "").unwrap_err().contains("--once"));
+}
+
+#[test]
+fn a_network_is_as_wide_as_what_the_service_is_bound_to() {
+    let network = |arguments: &[&str]| {
+        let mut all = vec!["--only", "udp-chat"];
+        all.extend(arguments);
+        let plan = plan(&all, "").unwrap();
+        match &plan.places[0].at {
+            At::Lan(place) => place.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let addresses = |arguments: &[&str]| network(arguments).addresses;
+    assert_eq!(addresses(&[]), [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]);
+    assert_eq!(addresses(&["--bind", "192.0.2.7"]), [IpAddr::from([192, 0, 2, 7])]);
+    assert!(addresses(&["--bind", "0.0.0.0"]).is_empty(), "every network");
+    assert!(addresses(&["--set", "udp-chat.interface=eth0"]).is_empty(), "the one that is named");
+    assert_eq!(network(&["--port", "udp-chat=5000"]).port, 5000);
+    assert!(plan(&["--set", "udp-chat.listen=udp:127.0.0.1:1"], "").is_err());
 }

@@ -9,6 +9,7 @@ use crate::limits;
 use crate::out::Out;
 use crate::peer::Peer;
 use crate::protocol::{Answer, ConnId, Cx, Session};
+use crate::room::MemberId;
 use crate::shared::Shared;
 use crate::time::Time;
 
@@ -24,6 +25,35 @@ impl Exchange {
         Self { session, out: Out::default() }
     }
 
+    /// Lets a session that speaks unasked enter its room; gives its membership.
+    pub(super) fn open(&mut self, id: ConnId, shared: &Shared, now: Time) -> Option<MemberId> {
+        self.call(&Peer::Unix, id, shared, now, |session, cx| {
+            // It has no connection that could end.
+            let _ = session.handler().open(cx);
+        });
+        self.session.member()
+    }
+
+    /// The session's membership.
+    pub(super) fn member(&self) -> Option<MemberId> {
+        self.session.member()
+    }
+
+    fn call<T>(
+        &mut self,
+        peer: &Peer,
+        id: ConnId,
+        shared: &Shared,
+        now: Time,
+        call: impl FnOnce(&mut Session, &mut Cx<'_>) -> T,
+    ) -> T {
+        self.out.reset();
+        let mut deadline = Time::NEVER;
+        let (input, out) = (Input::new(&[]), &mut self.out);
+        let mut cx = Cx { now, input, out, deadline: &mut deadline, shared, peer, id };
+        call(&mut self.session, &mut cx)
+    }
+
     /// The reply to a datagram, if there is one.
     pub(super) fn reply(
         &mut self,
@@ -32,21 +62,10 @@ impl Exchange {
         shared: &Shared,
         now: Time,
     ) -> Option<&[u8]> {
-        self.out.reset();
-        let mut no_deadline = Time::NEVER;
-        let mut cx = Cx {
-            now,
-            input: Input::new(&[]),
-            out: &mut self.out,
-            deadline: &mut no_deadline,
-            shared,
-            peer,
-            id: ConnId { key: u32::MAX, generation: 0 },
-        };
-        if self.session.handler().datagram(datagram, &mut cx) == Answer::Silent {
-            return None;
-        }
-        Some(self.out.bytes())
+        let nobody = ConnId { key: u32::MAX, generation: 0 };
+        let answer =
+            self.call(peer, nobody, shared, now, |session, cx| session.handler().datagram(datagram, cx));
+        (answer == Answer::Reply).then(|| self.out.bytes())
     }
 }
 

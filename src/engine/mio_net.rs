@@ -14,6 +14,7 @@ use super::control::{Command, Control};
 use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
 use crate::helper::{Helper, Job};
+use crate::lan::Outlet;
 use crate::limits;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
@@ -60,6 +61,7 @@ impl Net for MioNet {
     type Listener = OwnedFd;
     type Socket = OwnedFd;
     type WayBack = WayBack;
+    type Outlet = Outlet;
 
     fn now(&self) -> Time {
         Time::since_start(self.started.elapsed())
@@ -142,6 +144,14 @@ impl Net for MioNet {
 
     fn job_done(&mut self) -> Option<ConnId> {
         self.helper.done()
+    }
+
+    fn send_out(&mut self, outlet: &Outlet, datagram: &[u8]) -> Result<(), Errno> {
+        outlet.send(datagram).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    }
+
+    fn ports(&self, outlet: &Outlet) -> (u16, u16) {
+        (outlet.own_port(), outlet.chat_port())
     }
 
     fn command(&mut self) -> Option<Command> {

@@ -69,6 +69,8 @@ pub trait Net {
     type Socket;
     /// The way back to the sender of a datagram.
     type WayBack;
+    /// The way to everybody on a network.
+    type Outlet;
 
     /// The present moment.
     fn now(&self) -> Time;
@@ -130,6 +132,12 @@ pub trait Net {
 
     /// A connection whose job is done and that has not been named yet, if there is one.
     fn job_done(&mut self) -> Option<ConnId>;
+
+    /// Sends a datagram to everybody on a network.
+    fn send_out(&mut self, outlet: &Self::Outlet, datagram: &[u8]) -> Result<(), Errno>;
+
+    /// The port that what is sent out leaves from, and the one that everybody receives on.
+    fn ports(&self, outlet: &Self::Outlet) -> (u16, u16);
 
     /// What the operator wants, if anything.
     fn command(&mut self) -> Option<Command>;

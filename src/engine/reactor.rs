@@ -76,7 +76,9 @@ pub struct Reactor<N: Net> {
     buffer: Box<[u8]>,
     services: Vec<Service>,
     acceptor: Acceptor<N::Listener>,
-    datagrams: Vec<Datagrams<N::Socket>>,
+    datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
+    /// When what was too much for the last second may be sent out to a network.
+    speaking_due: Time,
     guard: Guard,
     slots: Slab<Slot<N::Stream>>,
     timers: Timers,
@@ -87,6 +89,8 @@ pub struct Reactor<N: Net> {
     ready: Vec<Ready>,
     /// Members of rooms were left for the next turn.
     rooms_pending: bool,
+    /// When the rooms have something to do by themselves.
+    rooms_due: Time,
     generation: u32,
     grace: Duration,
     /// When the sessions are told of a drain, and when it ends, whoever is left; never if there is none.
@@ -106,6 +110,7 @@ impl<N: Net> Reactor<N> {
             services,
             acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
+            speaking_due: Time::NEVER,
             guard,
             slots: Slab::new(),
             timers: Timers::default(),
@@ -113,6 +118,7 @@ impl<N: Net> Reactor<N> {
             dead: Vec::new(),
             ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
             rooms_pending: false,
+            rooms_due: Time::NEVER,
             generation: 0,
             grace,
             tell_at: Time::NEVER,
@@ -241,10 +247,9 @@ impl<N: Net> Reactor<N> {
                 let id = ConnId { key, generation: slot.generation };
                 slot.close(id, &mut self.context, &self.services);
                 self.acceptor.connection_closed();
-                // Those who stay in the room have not heard of it, and nothing else may wake the loop.
-                self.rooms_pending |= self.context.shared.rooms().has_pending();
             }
         }
+        self.look_at_rooms();
         self.dead = dead;
     }
 
@@ -255,7 +260,7 @@ impl<N: Net> Reactor<N> {
             return Some(Duration::ZERO);
         }
         let now = self.context.now;
-        let stop = self.tell_at.min(self.drained_by);
+        let stop = self.tell_at.min(self.drained_by).min(self.rooms_due).min(self.speaking_due);
         self.timers.next_due(now).min(self.acceptor.paused_until()).min(stop).since(now)
     }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
 use crate::time::Time;
 
+mod bridge;
 mod worker;
 mod writer;
 
@@ -47,6 +48,8 @@ struct State {
     draining: AtomicBool,
     /// The sockets of open connections: to tell their threads of a drain.
     open: Mutex<HashMap<u32, Arc<OwnedFd>>>,
+    /// When the main thread will look at the rooms, in milliseconds.
+    rooms_due: AtomicU64,
     waker: Waker,
 }
 
@@ -61,6 +64,34 @@ impl State {
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Wakes the members' threads if anything was said, and the main thread if the rooms want something
+    /// done earlier than it knows; writes the transcripts.
+    fn tell_members(&self) {
+        let mut rooms = self.shared.rooms();
+        let (pending, due, transcripts) = (rooms.take_pending(), rooms.due(), rooms.take_unwritten());
+        drop(rooms);
+        if pending {
+            self.shared.room_changed.notify_all();
+        }
+        if due.as_millis() < self.rooms_due.fetch_min(due.as_millis(), Ordering::SeqCst) {
+            let _ = self.waker.wake();
+        }
+        transcripts.iter().for_each(|journal| journal.flush());
+    }
+
+    /// Lets the rooms do what is due; returns how long they can wait for the next.
+    fn tick_rooms(&self) -> Option<Duration> {
+        let now = self.now();
+        let due = {
+            let mut rooms = self.shared.rooms();
+            rooms.tick(now);
+            rooms.due()
+        };
+        self.rooms_due.store(due.as_millis(), Ordering::SeqCst);
+        self.tell_members();
+        due.since(now)
     }
 
     /// A connection has ended: its descriptor is free as soon as its thread lets go of it.
@@ -91,11 +122,16 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
         started: Instant::now(),
         draining: AtomicBool::new(false),
         open: Mutex::default(),
+        rooms_due: AtomicU64::new(Time::NEVER.as_millis()),
         waker,
     });
     let mut sockets = Vec::new();
     for listener in listeners {
         if let Address::Udp(address) = listener.address {
+            if listener.outlet.is_some() {
+                bridge::start(&state, listener)?;
+                continue;
+            }
             sockets::want_destination(&listener.socket, address)?;
             answer_datagrams(Arc::clone(&state), listener, Guard::new(udp_ports.clone()))?;
         } else {
@@ -129,7 +165,8 @@ impl MainThread {
         let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
         loop {
             let pause = self.full.then_some(limits::ACCEPT_PAUSE);
-            match poll.poll(&mut events, pause.into_iter().chain(control.wait()).min()) {
+            let waits = [pause, control.wait(), self.state.tick_rooms()];
+            match poll.poll(&mut events, waits.into_iter().flatten().min()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => other?,
             }

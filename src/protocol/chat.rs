@@ -1,81 +1,67 @@
 //! Multiuser chat (labs A and B): what one types, all others see. For telnet, nc and the labs' clients.
 //!
-//! There is no prompt: the first line is a message already. A name is given; `/nick` changes it.
+//! There is no prompt: the first line is a message already. A name is given; `/nick` changes it. In the
+//! raw style there are no names, notices or commands: the text alone goes from one to all others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::line::{Line, LineProtocol, Rules, refuse_http, refuse_long};
 use super::{Cx, Flow, Protocol, Why};
-use crate::config::duration;
-use crate::escape::is_hidden;
 use crate::framing::{Message, Telnet};
-use crate::room::{BadName, MAX_NAME, MemberId};
+use crate::room::{Kind, MemberId, Saying};
+use crate::time::Time;
 
-const HELP: &str = "* lines go to everyone; /nick NAME, /who, /quit (or exit, quit)\n";
+pub mod command;
+pub mod flood;
+mod options;
 
-/// What a `chat` service may be told.
-#[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {
-    /// The room that one enters; services that name the same share it.
-    pub room: String,
-    /// What the names given begin with.
-    pub guest: String,
-    /// Longest message in bytes, at most 16,384.
-    pub max_line: usize,
-    /// How long an unterminated message stays quiet until it is passed on.
-    #[serde(with = "duration")]
-    pub pause: Duration,
-}
+pub use options::{Look, Options, transcripts};
 
-/// A line of this length and the room's log still hold several of them.
-const LONGEST_LINE: usize = 16 * 1024;
+use flood::Flood;
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            room: "lobby".to_owned(),
-            guest: "guest".to_owned(),
-            max_line: 4096,
-            pause: Duration::from_millis(300),
-        }
-    }
-}
+/// How long one who says nothing is taken for somebody who may be a browser at the wrong port.
+const UNKNOWN: Duration = Duration::from_millis(300);
 
 /// One member's conversation.
 #[derive(Debug)]
 pub struct Chat {
     options: Arc<Options>,
     member: Option<MemberId>,
+    flood: Flood,
+    /// The others know of it; it is no HTTP client.
+    is_known: bool,
 }
 
 impl Protocol for Line<Chat> {
     type Options = Options;
 
+    fn prepare(options: &Options) -> Result<(), String> {
+        options.prepare()
+    }
+
     fn new(options: &Arc<Options>) -> Self {
-        Self::new(Chat { options: Arc::clone(options), member: None })
+        let options = Arc::clone(options);
+        Self::new(Chat { options, member: None, flood: Flood::default(), is_known: false })
     }
 }
 
 impl LineProtocol for Chat {
     fn rules(&self) -> Rules {
         Rules {
-            max_line: self.options.max_line.min(LONGEST_LINE),
+            max_line: self.options.max_line(),
             pause: self.options.pause,
+            quiet: (!self.is_known).then_some(UNKNOWN),
             telnet: Telnet::Always,
-            ..Rules::default()
         }
     }
 
+    /// It hears everything from now on; the others are told when it is clear who that is.
     fn open(&mut self, cx: &mut Cx<'_>) -> Flow {
         let mut rooms = cx.shared.rooms();
-        let id = rooms.join(&self.options.room, &self.options.guest, cx.id);
-        let name = rooms.name(id).unwrap_or_default().to_owned();
-        rooms.say(id, format_args!("* {name} joined"));
+        let id = rooms.join(&self.options.room, self.options.profile(), None, cx.id);
         self.member = Some(id);
+        cx.out.push(command::introduction(&rooms, id).as_bytes());
         Flow::Continue
     }
 
@@ -84,8 +70,22 @@ impl LineProtocol for Chat {
         self.member.is_some_and(|id| cx.shared.rooms().is_ahead(id))
     }
 
+    fn must_wait_until(&mut self, cx: &mut Cx<'_>) -> Option<Time> {
+        let until = self.flood.wait(self.options.rate(), cx)?;
+        if self.flood.is_news() && !self.options.is_raw() {
+            let rate = self.options.flood;
+            self.reply(&format!("* too fast: what you send is passed on at {rate} messages a second\n"), cx);
+        }
+        Some(until)
+    }
+
     fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
-        let text = displayable(&message.text);
+        self.flood.count(self.options.rate(), cx);
+        let text = String::from_utf8_lossy(&message.text);
+        self.announce(cx);
+        if self.options.is_raw() {
+            return self.say(Kind::Said, &text, cx);
+        }
         match text.trim() {
             "" => Flow::Continue,
             "exit" | "quit" | "/quit" => self.leave(Why::Complete, cx),
@@ -94,7 +94,7 @@ impl LineProtocol for Chat {
                 // It may have looked at every member: the next one comes after others had their turn.
                 Flow::Yield
             }
-            _ => self.say(&text, cx),
+            _ => self.say(Kind::Said, &text, cx),
         }
     }
 
@@ -108,21 +108,25 @@ impl LineProtocol for Chat {
         refuse_long(self.rules().max_line, cx)
     }
 
+    /// It has been there for a moment and sent no request.
+    fn quiet(&mut self, cx: &mut Cx<'_>) -> Flow {
+        self.announce(cx);
+        Flow::Continue
+    }
+
     fn eof(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.leave(Why::PeerDone, cx)
     }
 
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
-        self.reply("* the server is going down\n", cx);
+        self.reply(if self.options.is_raw() { "" } else { "* the server is going down\n" }, cx);
         Flow::Finish(Why::Shutdown)
     }
 
     fn closed(&mut self, cx: &mut Cx<'_>, _: Why) {
-        let Some(id) = self.member.take() else { return };
-        let mut rooms = cx.shared.rooms();
-        let name = rooms.name(id).unwrap_or_default().to_owned();
-        rooms.say(id, format_args!("* {name} left"));
-        rooms.leave(id);
+        if let Some(id) = self.member.take() {
+            cx.shared.rooms().leave(id, cx.id);
+        }
     }
 
     fn member(&self) -> Option<MemberId> {
@@ -131,57 +135,32 @@ impl LineProtocol for Chat {
 }
 
 impl Chat {
+    fn announce(&mut self, cx: &Cx<'_>) {
+        if let Some(id) = self.member
+            && !std::mem::replace(&mut self.is_known, true)
+        {
+            cx.shared.rooms().announce(id);
+        }
+    }
+
+    fn command(&self, command: &str, cx: &mut Cx<'_>) {
+        let Some(id) = self.member else { return };
+        self.finish_line(cx);
+        let reply = command::run(&mut cx.shared.rooms(), id, command, 0);
+        cx.out.push(reply.unwrap_or_default().as_bytes());
+    }
+
     /// Ends the conversation, but not in the middle of a line.
     fn leave(&self, why: Why, cx: &mut Cx<'_>) -> Flow {
         self.reply("", cx);
         Flow::Finish(why)
     }
 
-    fn say(&self, text: &str, cx: &Cx<'_>) -> Flow {
+    fn say(&self, kind: Kind, text: &str, cx: &Cx<'_>) -> Flow {
         if let Some(id) = self.member {
-            let mut rooms = cx.shared.rooms();
-            let name = rooms.name(id).unwrap_or_default().to_owned();
-            rooms.say(id, format_args!("{name}: {text}"));
+            cx.shared.rooms().say(id, Saying { kind, text, client: 0 });
         }
         Flow::Continue
-    }
-
-    fn command(&mut self, command: &str, cx: &mut Cx<'_>) {
-        match command.split_once(' ').unwrap_or((command, "")) {
-            ("/nick", name) => self.rename(name.trim(), cx),
-            ("/who", _) => self.who(cx),
-            ("/help", _) => self.reply(HELP, cx),
-            (unknown, _) => {
-                let unknown = unknown.chars().take(MAX_NAME).collect::<String>();
-                self.reply(&format!("* there is no {unknown}; try /help\n"), cx);
-            }
-        }
-    }
-
-    fn rename(&self, name: &str, cx: &mut Cx<'_>) {
-        let Some(id) = self.member else { return };
-        let mut rooms = cx.shared.rooms();
-        let old = rooms.name(id).unwrap_or_default().to_owned();
-        let renamed = rooms.rename(id, name);
-        if renamed.is_ok() && old != name {
-            rooms.say(id, format_args!("* {old} is now {name}"));
-        }
-        drop(rooms);
-        let reply = match renamed {
-            Ok(()) => format!("* you are {name}\n"),
-            Err(BadName::Taken) => format!("* {name} is taken; you are still {old}\n"),
-            Err(BadName::Unfit) => {
-                format!(
-                    "* a name has 1 to {MAX_NAME} bytes of letters, digits, - _ and .; you are still {old}\n"
-                )
-            }
-        };
-        self.reply(&reply, cx);
-    }
-
-    fn who(&self, cx: &mut Cx<'_>) {
-        let names = self.member.map(|id| cx.shared.rooms().names(id).join(", ")).unwrap_or_default();
-        self.reply(&format!("* here: {names}\n"), cx);
     }
 
     /// A line for this member alone.
@@ -195,23 +174,5 @@ impl Chat {
         if let Some(id) = self.member {
             cx.shared.rooms().finish_line(id, cx.out);
         }
-    }
-}
-
-/// Text that is safe on another's terminal: invalid UTF-8 replaced, control and reordering characters
-/// dropped (a tab becomes a blank).
-fn displayable(text: &[u8]) -> String {
-    let shown = |c: char| if c == '\t' { Some(' ') } else { (!is_hidden(c)).then_some(c) };
-    String::from_utf8_lossy(text).chars().filter_map(shown).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_hostile_reaches_a_terminal() {
-        assert_eq!(displayable(b"a\x1b[2Jb\x08\x7f\tc\xff\r"), "a[2Jb c\u{fffd}");
-        assert_eq!(displayable("x\u{202e}y\u{9b}z é🦀".as_bytes()), "xyz é🦀");
     }
 }

@@ -34,6 +34,7 @@ mod options;
 mod order;
 mod ordinary;
 mod page;
+pub(in crate::protocol) mod plain;
 mod ranges;
 mod refusal;
 mod reply;

@@ -76,6 +76,11 @@ pub trait LineProtocol {
         None
     }
 
+    /// Until when the next message must wait, if it must: the peer is too fast.
+    fn must_wait_until(&mut self, _cx: &mut Cx<'_>) -> Option<Time> {
+        None
+    }
+
     /// Whether an unterminated message is known to be complete, so that no pause is waited for.
     fn is_whole(&self, _text: &[u8]) -> bool {
         false
@@ -186,8 +191,13 @@ impl<T: LineProtocol> State<T> {
             if self.protocol.is_working() {
                 return Flow::Yield;
             }
-            if !cx.input.rest().is_empty() && self.protocol.must_wait(cx) {
-                return Flow::Yield;
+            if !cx.input.rest().is_empty() {
+                if self.protocol.must_wait(cx) {
+                    return Flow::Yield;
+                }
+                if let Some(until) = self.protocol.must_wait_until(cx) {
+                    return Flow::Pause(until);
+                }
             }
             let flow = match self.lines.next(&mut cx.input, max, cx.out) {
                 Next::Message(message) => self.protocol.message(&message, cx),
@@ -268,9 +278,11 @@ impl<T: LineProtocol> Handler for Line<T> {
             state.set_deadline(cx);
             return Flow::Continue;
         }
+        let flow = state.protocol.quiet(cx);
+        // After that the protocol may have other rules.
         state.restart_quiet(cx);
         state.set_deadline(cx);
-        state.protocol.quiet(cx)
+        flow
     }
 
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {

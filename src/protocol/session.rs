@@ -1,16 +1,19 @@
 //! What is made from the rows of the table, by one macro: the enums that must name every protocol.
 
-/// Makes `Kind`, `Session`, `Options` and `TABLE` from the rows.
+/// Makes `Kind`, `Session`, `Options` and `TABLE` from the rows. Behind them stand the handlers that a
+/// connection may become later, with which no service begins.
 macro_rules! protocols {
     ($($variant:ident($handler:ty): {
         name: $name:literal, port: $port:literal, well_known: $well_known:expr, transport: $transport:ident,
         does: $does:literal, source: $source:literal, try_it: $try_it:literal,
-    })*) => {
+         $(off: $off:literal,)?
+    })*
+    => { $($(#[$about:meta])* $later:ident($later_handler:ty),)* }) => {
         /// All protocols, in the order in which they are listed.
         pub static TABLE: &[Row] = &[$(Row {
             kind: Kind::$variant, name: $name, port: $port, well_known: $well_known,
             transport: Transport::$transport,
-            does: $does, source: $source, try_it: $try_it,
+            does: $does, source: $source, try_it: $try_it, off: false $(|| $off)?,
         }),*];
 
         /// Names a protocol.
@@ -24,6 +27,7 @@ macro_rules! protocols {
         #[allow(missing_docs)]
         pub enum Session {
             $($variant($handler),)*
+            $($(#[$about])* $later($later_handler),)*
             /// A handler made up by a test.
             #[cfg(test)]
             Probe(Box<Box<dyn Probe>>),
@@ -34,6 +38,7 @@ macro_rules! protocols {
             pub fn handler(&mut self) -> &mut dyn Handler {
                 match self {
                     $(Self::$variant(handler) => handler,)*
+                    $(Self::$later(handler) => handler,)*
                     #[cfg(test)]
                     Self::Probe(handler) => &mut ***handler,
                 }
@@ -43,6 +48,7 @@ macro_rules! protocols {
             pub fn member(&self) -> Option<MemberId> {
                 match self {
                     $(Self::$variant(handler) => handler.member(),)*
+                    $(Self::$later(handler) => handler.member(),)*
                     #[cfg(test)]
                     Self::Probe(handler) => handler.member(),
                 }
@@ -93,6 +99,13 @@ macro_rules! protocols {
             pub fn is_once(&self) -> bool {
                 match self {
                     $(Self::$variant(options) => <$handler as Protocol>::is_once(options),)*
+                }
+            }
+
+            /// The network that it speaks to, if it does: see [`Protocol::network`].
+            pub fn network(&self) -> Place {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::network(options),)*
                 }
             }
 

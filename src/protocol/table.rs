@@ -10,12 +10,18 @@ use std::sync::Arc;
 use super::line::Line;
 use super::session::protocols;
 use super::{Handler, Protocol};
+use crate::lan::Place;
 use crate::room::MemberId;
 
 protocols! {
     Http(super::http::Http): {
         name: "http", port: 8080, well_known: Some(80), transport: Tcp,
         does: "files of a directory, with listings", source: "RFC 9110, 9112; lab A",
+        try_it: "curl http://{address}/",
+    }
+    Console(super::console::Console): {
+        name: "console", port: 8000, well_known: None, transport: Tcp,
+        does: "web page: every service, and the chat", source: "RFC 9110, 6455; lab A",
         try_it: "curl http://{address}/",
     }
     Modify(Line<super::modify::Modify>): {
@@ -27,6 +33,11 @@ protocols! {
         name: "chat", port: 8989, well_known: None, transport: Tcp,
         does: "a chat room for telnet and nc", source: "labs A, B",
         try_it: "telnet {host} {port}",
+    }
+    UdpChat(super::udp_chat::UdpChat): {
+        name: "udp-chat", port: 40000, well_known: None, transport: Lan,
+        does: "joins the LAN's UDP chat to the room; off unless asked", source: "lab A, exercise 1",
+        try_it: "switchboard udp-chat --port {port}{lan}", off: true,
     }
     Collect(super::collect::Collect): {
         name: "collect", port: 9090, well_known: None, transport: Tcp,
@@ -78,6 +89,12 @@ protocols! {
         does: "\"reqtime\" -> the local time", source: "lab E, exercise 9-1",
         try_it: "echo reqtime | nc -N {host} {port}",
     }
+    => {
+        /// `/ws/chat` of `console`.
+        WebChat(super::websocket::WebSocket<super::console::chat::WebChat>),
+        /// `/ws/echo` of `console`.
+        WebEcho(super::websocket::WebSocket<super::console::echo::WebEcho>),
+    }
 }
 
 /// What a service speaks on the wire.
@@ -87,12 +104,28 @@ pub enum Transport {
     Tcp,
     /// TCP and UDP on the same port.
     Both,
+    /// UDP, with everybody on a network at once.
+    Lan,
 }
 
 impl Transport {
     /// Whether datagrams are served as well.
     pub fn has_udp(self) -> bool {
         self == Self::Both
+    }
+
+    /// Whether one connects to it. To a network one only speaks.
+    pub fn has_tcp(self) -> bool {
+        self != Self::Lan
+    }
+
+    /// Its name in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Both => "tcp+udp",
+            Self::Lan => "udp",
+        }
     }
 }
 
@@ -113,8 +146,11 @@ pub struct Row {
     pub does: &'static str,
     /// Where it is specified: an RFC, or a lab sheet.
     pub source: &'static str,
-    /// A command that shows it; `{host}`, `{port}` and `{address}` stand for where it listens.
+    /// A command that shows it; `{host}`, `{port}` and `{address}` stand for where it listens, `{lan}` for
+    /// the flags that name a network.
     pub try_it: &'static str,
+    /// It runs only when it is asked for.
+    pub off: bool,
 }
 
 impl Row {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::lan;
 use crate::bind::Bound;
-use crate::protocol::Row;
+use crate::protocol::{Row, Transport};
 use crate::service::Address;
 
 /// One port of a service, over whatever transports and addresses; or a Unix socket.
@@ -73,6 +73,9 @@ impl Spot {
                 format!("curl --unix-socket {} http://localhost/", path.display())
             }
             Self::Unix(path) => format!("nc -U {}", path.display()),
+            Self::Port { at, .. } if row.transport == Transport::Lan => {
+                row.try_it.replace("{port}", &at.port().to_string()).replace("{lan}", &network(at.ip()))
+            }
             Self::Port { at, tcp: false, .. } => format!("nc -u {} {}", host(at.ip()), at.port()),
             Self::Port { at, .. } => {
                 let ip = lan::usable(at.ip());
@@ -82,6 +85,15 @@ impl Spot {
                     .replace("{port}", &at.port().to_string())
             }
         }
+    }
+}
+
+/// The flags of a client that name the network behind an address.
+fn network(ip: IpAddr) -> String {
+    match ip {
+        ip if ip.is_unspecified() => String::new(),
+        ip if ip.is_multicast() => format!(" --group {ip}"),
+        ip => format!(" --broadcast {ip}"),
     }
 }
 

@@ -16,7 +16,7 @@ fn services() -> Vec<Service> {
 fn bound() -> Bound {
     let listener = |service, address| {
         let socket = std::fs::File::open("/").unwrap().into();
-        Listener { service, address, socket }
+        Listener { service, address, socket, outlet: None }
     };
     Bound {
         listeners: vec![

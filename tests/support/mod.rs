@@ -10,16 +10,38 @@ use std::time::{Duration, Instant};
 
 pub mod browser;
 pub mod daemon;
+pub mod namespace;
 pub mod own;
 pub mod proc;
 pub mod program;
+pub mod proxy;
+pub mod terminal;
 
 pub use browser::Browser;
 pub use daemon::{Daemon, Start};
 pub use program::Program;
+pub use terminal::Terminal;
 
 /// How long anything may take that takes a moment. Only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether these programs are there. If not, the test that needs them says so past the capture of its
+/// output, where a person sees it when all is green; under `tests/run` it fails.
+pub fn have(programs: &[&str], what: &str) -> bool {
+    let missing: Vec<_> = programs.iter().filter(|name| program::find(name).is_none()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    leave_out(what, &format!("not installed: {missing:?}"));
+    let all = std::env::var_os("SWITCHBOARD_TESTS").is_some_and(|which| which == "all");
+    assert!(!all, "{what}: not installed: {missing:?}");
+    false
+}
+
+/// Says what was not tried, and why.
+pub fn leave_out(what: &str, why: &str) {
+    std::fs::write("/dev/stderr", format!("\nLEFT OUT: {what} ({why})\n")).unwrap();
+}
 
 /// Waits until `ready` has an answer; `None` when it had none within the time.
 pub fn wait_for<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {

@@ -1,27 +1,66 @@
-//! UDP: a datagram in, at most one datagram out.
+//! UDP: a datagram in, at most one datagram out. Or, for a service that speaks to everybody on a network, no
+//! answer at all, but what the members of its room say.
 
 use rustix::io::Errno;
 
 use super::super::datagram::Exchange;
 use super::super::net::Net;
+use super::super::outlet::Speaker;
 use super::Reactor;
 use crate::limits;
+use crate::room::{Fed, Rooms};
+use crate::time::Time;
 
 /// A socket and the session that answers on it.
 #[derive(Debug)]
-pub(super) struct Datagrams<S> {
+pub(super) struct Datagrams<S, O> {
     socket: S,
     exchange: Exchange,
+    outlet: Option<(O, Speaker)>,
     /// Datagrams wait, as far as is known.
     waiting: bool,
 }
 
 impl<N: Net> Reactor<N> {
     /// Answers what comes to a datagram socket of the service of this index, from now on.
-    pub fn add_datagrams(&mut self, socket: N::Socket, service: u16) {
-        if let Some(service) = self.services.get(usize::from(service)) {
-            let exchange = Exchange::new(service.session());
-            self.datagrams.push(Datagrams { socket, exchange, waiting: true });
+    /// With an outlet its session is a member of a room, and what it hears leaves there.
+    pub fn add_datagrams(&mut self, socket: N::Socket, service: u16, outlet: Option<N::Outlet>) {
+        let Some(service) = self.services.get(usize::from(service)) else { return };
+        let mut exchange = Exchange::new(service.session());
+        let outlet = outlet.map(|outlet| {
+            exchange.open(Speaker::id(self.datagrams.len()), &self.context.shared, self.context.now);
+            let (own, chat) = self.context.net.ports(&outlet);
+            (outlet, Speaker::new(own, chat))
+        });
+        self.datagrams.push(Datagrams { socket, exchange, outlet, waiting: true });
+    }
+
+    /// Sends out what the room has for the datagram socket of this index. The room offers it once; what must
+    /// wait for the next turn, or the next second, is seen to by [`Reactor::speak_again`].
+    pub(super) fn speak(&mut self, index: usize, rooms: &mut Rooms) {
+        let now = self.context.now;
+        let Some(it) = self.datagrams.get_mut(index) else { return };
+        let (Some((outlet, speaker)), Some(member)) = (&mut it.outlet, it.exchange.member()) else { return };
+        let net = &mut self.context.net;
+        let fed = rooms.feed(member, now, |lines| {
+            // UDP may lose a datagram, and there may be no network just now.
+            speaker.speak(lines, now, |datagram| {
+                let _ = net.send_out(outlet, datagram);
+            })
+        });
+        if fed != Fed::All {
+            let due = if speaker.may_send(now) { now } else { Speaker::next_second(now) };
+            self.speaking_due = self.speaking_due.min(due);
+        }
+    }
+
+    /// When the time has come, sends out what had to wait.
+    pub(super) fn speak_again(&mut self, rooms: &mut Rooms) {
+        if self.speaking_due <= self.context.now {
+            self.speaking_due = Time::NEVER;
+            for index in 0..self.datagrams.len() {
+                self.speak(index, rooms);
+            }
         }
     }
 
@@ -59,10 +98,16 @@ impl<N: Net> Reactor<N> {
             // An earlier reply was refused (ICMP), or the like: of no concern to the next datagram.
             Err(_) => return true,
         };
+        let bytes = self.buffer.get(..datagram.len).unwrap_or_default();
+        if let Some((_, speaker)) = &mut it.outlet {
+            if speaker.hears(bytes, &datagram.peer, context.now) {
+                let _ = it.exchange.reply(bytes, &datagram.peer, &context.shared, context.now);
+            }
+            return true;
+        }
         if !self.guard.allows(&datagram.peer, datagram.unicast, context.now) {
             return true;
         }
-        let bytes = self.buffer.get(..datagram.len).unwrap_or_default();
         if let Some(reply) = it.exchange.reply(bytes, &datagram.peer, &context.shared, context.now) {
             // UDP may lose a reply; a full socket buffer is one way.
             let _ = context.net.send_back(&it.socket, reply, &datagram.way_back);

@@ -1,5 +1,7 @@
 //! A connection and its socket: reading, writing, and the steps to its end.
 
+use std::sync::Arc;
+
 use bitflags::bitflags;
 use rustix::io::Errno;
 
@@ -11,7 +13,7 @@ use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
-use crate::room::Fed;
+use crate::room::{Fed, Rooms};
 use crate::service::Service;
 use crate::time::Time;
 
@@ -147,7 +149,8 @@ impl<S> Slot<S> {
             self.conclude(context, buffer);
         }
         if self.conn.member().is_some() && self.can_be_fed() {
-            self.feed(context);
+            let shared = Arc::clone(&context.shared);
+            self.feed(id, context, &mut shared.rooms());
         }
     }
 
@@ -202,11 +205,19 @@ impl<S> Slot<S> {
     }
 
     /// Gives the socket what the room has for it.
-    pub(super) fn feed<N: Net<Stream = S>>(&mut self, context: &mut Context<N>) {
+    pub(super) fn feed<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        rooms: &mut Rooms,
+    ) {
         let Some(member) = self.conn.member() else { return };
+        if !self.can_be_fed() {
+            return rooms.stalls(member, context.now);
+        }
         let (net, stream) = (&mut context.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
-        let fed = context.shared.rooms().feed(member, |bytes| {
+        let fed = rooms.feed_to(member, id, context.now, |bytes| {
             let taken = match net.write(stream, bytes, &[], false) {
                 Ok(n) => n,
                 Err(Errno::AGAIN | Errno::INTR) => 0,

@@ -8,6 +8,7 @@ use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
 mod jobs;
+mod network;
 mod rooms;
 mod sim;
 

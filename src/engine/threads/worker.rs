@@ -73,9 +73,6 @@ impl Worker {
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
         self.call(Conn::open);
-        if let Some(member) = self.conn.member() {
-            self.writer = Writer::start(&self.state.shared, &self.stream, member);
-        }
         self.flush(0);
         let why = loop {
             match self.conn.life() {
@@ -107,6 +104,9 @@ impl Worker {
         if wait.is_some_and(|wait| wait.is_zero()) {
             self.call(Conn::tick);
             return self.flush(0);
+        }
+        if self.conn.is_paused() && self.conn.life() == Life::Open {
+            return std::thread::sleep(wait.unwrap_or_default());
         }
         self.set_timeout(wait);
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -178,6 +178,12 @@ impl Worker {
         }
         drop(turn);
         self.writer = writer;
+        // One that becomes a member does so when what it said before is sent: a handshake, for instance.
+        if self.writer.is_none()
+            && let Some(member) = self.conn.member()
+        {
+            self.writer = Writer::start(&self.state.shared, &self.stream, (member, self.id));
+        }
     }
 
     fn write_all(&mut self, fresh: usize) {
@@ -228,9 +234,12 @@ impl Worker {
         }
     }
 
-    fn close(&mut self, why: Why) {
+    fn close(&mut self, mut why: Why) {
         if let Some(writer) = &self.writer {
             writer.stop();
+            if writer.has_expelled() {
+                why = Why::TimedOut;
+            }
         }
         self.call(|conn, env| conn.closed(why, env));
         if let Some(writer) = self.writer.take() {
@@ -280,7 +289,7 @@ impl Worker {
             let _ = self.state.waker.wake();
         }
         if self.conn.member().is_some() || self.writer.is_some() {
-            Writer::notify(&self.state.shared);
+            self.state.tell_members();
         }
     }
 }

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-use crate::room::MemberId;
+use crate::protocol::ConnId;
+use crate::room::{Fed, MemberId};
 use crate::shared::Shared;
+use crate::time::Time;
 
 /// How often to look whether the other thread is through.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -27,19 +29,29 @@ pub(super) struct Writer {
 struct Inner {
     stream: Arc<OwnedFd>,
     member: MemberId,
+    /// The connection.
+    id: ConnId,
     /// The member has left; set before it leaves, so that whoever takes its number is never fed here.
     gone: AtomicBool,
+    /// It took nothing for so long that it was given up.
+    expelled: AtomicBool,
     /// Whose turn it is to write, so that no line lands inside another.
     turn: Mutex<()>,
 }
 
 impl Writer {
     /// Starts the thread; without one, the member hears nothing but its own replies.
-    pub(super) fn start(shared: &Arc<Shared>, stream: &Arc<OwnedFd>, member: MemberId) -> Option<Self> {
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        stream: &Arc<OwnedFd>,
+        (member, id): (MemberId, ConnId),
+    ) -> Option<Self> {
         let inner = Arc::new(Inner {
             stream: Arc::clone(stream),
             member,
+            id,
             gone: AtomicBool::new(false),
+            expelled: AtomicBool::new(false),
             turn: Mutex::new(()),
         });
         let (shared, own) = (Arc::clone(shared), Arc::clone(&inner));
@@ -82,21 +94,24 @@ impl Writer {
         self.thread.join().unwrap_or(0)
     }
 
-    /// Wakes the members' threads if anything was said.
-    pub(super) fn notify(shared: &Shared) {
-        if shared.rooms().take_pending() {
-            shared.room_changed.notify_all();
-        }
+    /// Whether the member was given up because it took nothing.
+    pub(super) fn has_expelled(&self) -> bool {
+        self.inner.expelled.load(Ordering::SeqCst)
     }
 }
 
 impl Inner {
     fn run(&self, shared: &Shared) -> u64 {
+        let quiet = shared.rooms().quiet_reader(self.member);
         let mut written = 0;
         let mut lines = Vec::new();
         while self.wait_for_lines(shared, &mut lines) {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.write(&lines).is_err() {
+            if let Err(error) = self.write(&lines, quiet) {
+                if error == Errno::AGAIN {
+                    self.expelled.store(true, Ordering::SeqCst);
+                    shared.rooms().count_expelled();
+                }
                 // The other thread is waiting for input: it will find the end.
                 let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
                 break;
@@ -111,10 +126,21 @@ impl Inner {
     fn wait_for_lines(&self, shared: &Shared, lines: &mut Vec<u8>) -> bool {
         let mut rooms = shared.rooms();
         while !self.gone.load(Ordering::SeqCst) {
-            rooms.feed(self.member, |bytes| {
-                lines.extend_from_slice(bytes);
-                bytes.len()
-            });
+            if !rooms.is_held_by(self.member, self.id) {
+                if rooms.author(self.member).is_some() {
+                    // It goes on over another connection: the other thread finds the end of this one.
+                    let _ = rustix::net::shutdown(&*self.stream, Shutdown::Read);
+                }
+                return false;
+            }
+            // Nothing blocks here, so no time is looked at.
+            // All of it, so that nothing is left half taken: a private reply may come before the next.
+            while Fed::More
+                == rooms.feed(self.member, Time::START, |bytes| {
+                    lines.extend_from_slice(bytes);
+                    bytes.len()
+                })
+            {}
             if !lines.is_empty() {
                 return true;
             }
@@ -123,11 +149,18 @@ impl Inner {
         false
     }
 
-    fn write(&self, mut lines: &[u8]) -> Result<(), Errno> {
+    fn write(&self, mut lines: &[u8], quiet: Duration) -> Result<(), Errno> {
+        let mut progress = Instant::now();
         while !lines.is_empty() {
             match rustix::io::write(self.stream.as_fd(), lines) {
-                Ok(n) => lines = lines.get(n..).unwrap_or_default(),
-                // The socket's time-out, which is for deadlines: there is none here.
+                Ok(n) => {
+                    lines = lines.get(n..).unwrap_or_default();
+                    progress = Instant::now();
+                }
+                // The socket's time-out, which is there to look at deadlines.
+                Err(Errno::AGAIN) if !quiet.is_zero() && progress.elapsed() >= quiet => {
+                    return Err(Errno::AGAIN);
+                }
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(error),
             }

@@ -4,6 +4,7 @@ use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::time::Time;
 /// One connection, seen from between its ends.
 #[derive(Debug)]
 pub(super) struct Wire {
+    pub(super) peer: Peer,
     inbox: VecDeque<u8>,
     ended: bool,
     reset: bool,
@@ -51,6 +53,10 @@ pub(super) struct World {
     /// Jobs that nobody has done yet.
     pub(super) jobs: VecDeque<(ConnId, Job)>,
     done: VecDeque<ConnId>,
+    /// What others on the network send.
+    pub(super) datagrams: VecDeque<(Vec<u8>, SocketAddr)>,
+    /// What was sent to all of them.
+    pub(super) sent_out: Vec<String>,
 }
 
 /// The network and the test's hand on it.
@@ -73,6 +79,7 @@ impl Sim {
             window,
             blocked: false,
             id: None,
+            peer: Peer::V4([127, 0, 0, 1].into(), 40_000),
             outbox: Vec::new(),
             reads: 0,
             writes: 0,
@@ -82,6 +89,13 @@ impl Sim {
         });
         world.backlog.push_back(wire);
         world.events.push(event(Source::Listener(0), true, false, false));
+        wire
+    }
+
+    /// The same from another address.
+    pub(super) fn connect_from(&self, peer: Peer, window: usize) -> usize {
+        let wire = self.connect(window);
+        self.world().wires[wire].peer = peer;
         wire
     }
 
@@ -160,6 +174,7 @@ impl Net for Sim {
     type Listener = ();
     type Socket = ();
     type WayBack = ();
+    type Outlet = u16;
 
     fn now(&self) -> Time {
         Time::from_millis(self.world().now)
@@ -182,8 +197,9 @@ impl Net for Sim {
             return Err(error);
         }
         let wire = world.backlog.pop_front().ok_or(Errno::AGAIN)?;
+        let peer = world.wires[wire].peer.clone();
         drop(world);
-        Ok((Stream { sim: self.clone(), wire }, Peer::V4([127, 0, 0, 1].into(), 40_000)))
+        Ok((Stream { sim: self.clone(), wire }, peer))
     }
 
     fn watch(&mut self, stream: &Stream, id: ConnId) -> io::Result<()> {
@@ -242,8 +258,10 @@ impl Net for Sim {
         Ok(())
     }
 
-    fn receive(&mut self, (): &(), _: &mut [u8]) -> Result<Datagram<()>, Errno> {
-        Err(Errno::AGAIN)
+    fn receive(&mut self, (): &(), buffer: &mut [u8]) -> Result<Datagram<()>, Errno> {
+        let (bytes, from) = self.world().datagrams.pop_front().ok_or(Errno::AGAIN)?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(Datagram { len: bytes.len(), peer: from.into(), unicast: false, way_back: () })
     }
 
     fn send_back(&mut self, (): &(), _: &[u8], (): &()) -> Result<(), Errno> {
@@ -256,6 +274,25 @@ impl Net for Sim {
 
     fn job_done(&mut self) -> Option<ConnId> {
         self.world().done.pop_front()
+    }
+
+    /// What is sent out comes back, as broadcasts do.
+    fn send_out(&mut self, own_port: &u16, datagram: &[u8]) -> Result<(), Errno> {
+        let mut world = self.world();
+        world.sent_out.push(String::from_utf8(datagram.to_vec()).unwrap());
+        let own = SocketAddr::from(([192, 0, 2, 1], *own_port));
+        world.datagrams.push_back((datagram.to_vec(), own));
+        world.events.push(Ready {
+            source: Source::Datagrams(0),
+            readable: true,
+            writable: false,
+            read_closed: false,
+        });
+        Ok(())
+    }
+
+    fn ports(&self, own_port: &u16) -> (u16, u16) {
+        (*own_port, 40_000)
     }
 
     fn command(&mut self) -> Option<Command> {
