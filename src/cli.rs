@@ -74,6 +74,9 @@ pub enum Command {
     /// Tell what a server does wrong: the conformance cases, each failure explained
     #[command(after_help = check::command::EXAMPLES)]
     Check(Box<check::command::Args>),
+    /// Put a load on a server, and verify every byte that comes back
+    #[command(after_help = crate::load::args::EXAMPLES)]
+    Stress(Box<crate::load::Args>),
     /// The clients.
     #[command(flatten)]
     Client(Client),

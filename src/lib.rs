@@ -25,6 +25,7 @@
 //!    [services](service) and the sockets they listen on ([`bind`]), shows the table ([`start`]), and hands
 //!    everything to the [`engine`].
 //! 8. **The clients.** [`client`]: blocking programs with deadlines, one file each.
+//! 9. **The load.** [`load`]: thousands of connections to a server, from the other side of the same poll.
 //!
 //! What could make everybody wait, such as a disk, is a [`helper`]'s. [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
 //!
@@ -55,6 +56,7 @@ pub mod input;
 pub mod journal;
 pub mod lan;
 pub mod limits;
+pub mod load;
 pub mod logging;
 pub mod observer;
 pub mod out;

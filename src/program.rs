@@ -13,7 +13,7 @@ use crate::protocol::chat;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{check, client, directory, logging, ports_file};
+use crate::{check, client, directory, load, logging, ports_file};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum Failure {
     /// A client did not get what it was asked for.
     #[error(transparent)]
     Client(#[from] client::Error),
+    /// A load went wrong; the report says how.
+    #[error("the server failed; see above")]
+    Stress,
 }
 
 impl Failure {
@@ -41,7 +44,7 @@ impl Failure {
         match self {
             Self::Configuration(_) => 2,
             Self::Client(error) => error.exit_code(),
-            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) => 1,
+            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
         }
     }
 }
@@ -70,6 +73,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             Ok(())
         }
         Some(Command::Check(args)) => Ok(check::command::run(args)?),
+        Some(Command::Stress(args)) if load::stress::stress(args)? => Ok(()),
+        Some(Command::Stress(_)) => Err(Failure::Stress),
         Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }

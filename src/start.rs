@@ -197,7 +197,7 @@ fn row(name: &str, service: &Service, spot: &Spot, layout: Layout) -> Vec<Cell> 
 }
 
 /// `20,000`.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

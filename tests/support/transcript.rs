@@ -8,6 +8,7 @@
 //! # terminal 2 on 192.0.2.2          a terminal of another machine
 //! $ telnet 192.0.2.1 9090
 //! > Hello                            what is typed; <Esc>, <Ctrl-C>, <Ctrl-D> and <Ctrl-]> are keys
+//!                                    (after a command with --raw, which shows such lines, it is output)
 //! >>> 6 * 7                          what is typed to Python, with its own prompt
 //! ...                                any lines
 //! ```
@@ -60,7 +61,17 @@ impl Block {
         // An empty line before a terminal is for the eye.
         let is_gap = |line: &str, next: &str| line.is_empty() && next.starts_with("# ");
         let lines = self.text.iter().zip(next).filter(|(line, next)| !is_gap(line, next));
-        lines.map(|(line, _)| step(line)).collect()
+        let mut is_raw = false;
+        let steps = lines.map(|(line, _)| match step(line) {
+            Step::Type(_) if is_raw => Step::Expect(line.clone()),
+            step => {
+                if let Step::Run { command, .. } = &step {
+                    is_raw = command.contains(" --raw");
+                }
+                step
+            }
+        });
+        steps.collect()
     }
 
     pub fn commands(&self) -> Vec<String> {

@@ -1,0 +1,126 @@
+//! A local server seen from outside, with all of its children: processor time, memory, threads, context
+//! switches, from `/proc`.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+/// Processes of a server that are looked at.
+const PROCESSES: u64 = 100_000;
+
+/// A server at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Processor time, in microseconds, that of children which have ended included.
+    pub cpu: u64,
+    /// Resident bytes.
+    pub rss: u64,
+    /// Resident bytes, shared ones divided by those who share them.
+    pub pss: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Processes.
+    pub processes: u64,
+    /// Context switches, voluntary and not, of the threads that there are.
+    pub switches: u64,
+}
+
+impl Sample {
+    /// Looks at a process and its children; none if it is gone.
+    pub fn of(pid: u32) -> Option<Self> {
+        fs::metadata(format!("/proc/{pid}")).ok()?;
+        let mut sum = Self::default();
+        let mut left = vec![pid];
+        while let Some(pid) = left.pop() {
+            if sum.processes >= PROCESSES {
+                break;
+            }
+            sum.add(pid, &mut left);
+        }
+        (sum.processes > 0).then_some(sum)
+    }
+
+    fn add(&mut self, pid: u32, children: &mut Vec<u32>) {
+        let Some(cpu) = cpu(pid) else { return };
+        self.cpu += cpu;
+        self.processes += 1;
+        let status = read(pid, "status");
+        self.rss += field(&status, "VmRSS:") * 1024;
+        // Only its owner may read that; then the resident set has to do.
+        let rollup = read(pid, "smaps_rollup");
+        self.pss += if rollup.is_empty() { field(&status, "VmRSS:") } else { field(&rollup, "Pss:") } * 1024;
+        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            self.threads += 1;
+            let at = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let status = at("status");
+            self.switches += field(&status, "voluntary_ctxt_switches:");
+            self.switches += field(&status, "nonvoluntary_ctxt_switches:");
+            children.extend(at("children").split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+    }
+}
+
+fn read(pid: u32, name: &str) -> String {
+    fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default()
+}
+
+fn field(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|rest| rest.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// Microseconds: its own, and those of children that it has waited for.
+fn cpu(pid: u32) -> Option<u64> {
+    let text = read(pid, "stat");
+    // The name may have blanks and parentheses in it; the numbers begin behind the last of these.
+    let (_, numbers) = text.rsplit_once(") ")?;
+    let numbers: Vec<u64> = numbers.split(' ').skip(11).take(4).filter_map(|n| n.parse().ok()).collect();
+    let ticks: u64 = numbers.iter().sum();
+    (numbers.len() == 4).then(|| ticks * 1_000_000 / rustix::param::clock_ticks_per_second())
+}
+
+/// What a local server used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerUse {
+    /// Its process.
+    pub pid: u32,
+    /// Processor seconds while it was driven.
+    pub cpu_seconds: f64,
+    /// The same as a share of one core.
+    pub cpu_share: f64,
+    /// Processor time per reply, in microseconds.
+    pub cpu_us_per_reply: Option<f64>,
+    /// Resident bytes at the end.
+    pub rss: u64,
+    /// Resident bytes, shared ones divided, at the end.
+    pub pss: u64,
+    /// What each idle connection added to that.
+    pub pss_per_idle: Option<f64>,
+    /// Threads at the end.
+    pub threads: u64,
+    /// Processes at the end.
+    pub processes: u64,
+    /// Context switches a second while it was driven.
+    pub switches_per_second: f64,
+    /// Context switches per reply.
+    pub switches_per_reply: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_seen_with_its_children() {
+        let mut child = std::process::Command::new("sleep").arg("20").spawn().unwrap();
+        let both = Sample::of(std::process::id()).unwrap();
+        let alone = Sample::of(child.id()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(both.processes >= 2 && both.threads >= 2, "{both:?}");
+        assert!(both.rss > alone.rss && alone.rss > 0 && alone.pss <= alone.rss, "{both:?} {alone:?}");
+        assert_eq!((alone.processes, alone.threads), (1, 1));
+        assert_eq!(Sample::of(u32::MAX), None);
+    }
+}
