@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::left_out;
 use support::program::{file, find};
 use support::stage::{Stage, play};
 use support::transcript::{Block, Step, blocks, matches};
+use support::{left_out, not_allowed};
 
 mod support;
 
@@ -67,8 +67,10 @@ fn words(block: &Block) -> BTreeSet<String> {
 struct Results {
     played: usize,
     failed: String,
-    /// What there is no program for, or what this user may not do.
+    /// What there is no program for.
     left_out: BTreeMap<usize, String>,
+    /// What this user may not do here, and why.
+    not_allowed: BTreeMap<usize, (String, String)>,
 }
 
 #[test]
@@ -91,7 +93,11 @@ fn the_page_is_true() {
     });
     let results = results.into_inner().unwrap();
     assert!(results.failed.is_empty(), "docs/labs.md is wrong:\n{}", results.failed);
-    assert_eq!(results.played + results.left_out.len(), chosen.len(), "a block was skipped");
+    let left = results.left_out.len() + results.not_allowed.len();
+    assert_eq!(results.played + left, chosen.len(), "a block was skipped");
+    for (what, why) in results.not_allowed.into_values() {
+        not_allowed(&what, &why);
+    }
     if !results.left_out.is_empty() {
         let lines: Vec<String> = results.left_out.into_values().collect();
         left_out(&lines.join("\n"));
@@ -114,7 +120,7 @@ fn play_one(block: &Block, python: Option<&Path>, results: &Mutex<Results>) {
     let stage = match stage {
         Ok(stage) => stage,
         Err(why) => {
-            results.lock().unwrap().left_out.insert(block.line, format!("  {name}: {why}"));
+            results.lock().unwrap().not_allowed.insert(block.line, (name, why));
             return;
         }
     };
@@ -215,7 +221,9 @@ fn a_wrong_page_fails() {
         ("$ echo one; echo two\n...\nthree", "expected \"three\""),
         ("$ cat\n> one\ntwo", "expected \"two\", came \"one\""),
     ] {
-        let Ok(played) = tried(wrong) else { return left_out("the test of the transcripts' test") };
+        let Ok(played) = tried(wrong) else {
+            return not_allowed("the test of the transcripts' test", "no namespaces");
+        };
         assert!(played.clone().is_err_and(|reason| reason.contains(why)), "{wrong}: {played:?}");
     }
     let right = "$ cat\n> one\none\n> <Ctrl-D>\n$ echo one; echo two; echo three\none\n...\nthree";
