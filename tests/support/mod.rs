@@ -15,8 +15,10 @@ pub mod own;
 pub mod proc;
 pub mod program;
 pub mod proxy;
+pub mod stage;
 pub mod stress;
 pub mod terminal;
+pub mod transcript;
 
 pub use browser::Browser;
 pub use daemon::{Daemon, Start};
