@@ -131,10 +131,37 @@ fn announce_drain(connections: usize, grace: Duration) {
 
 /// Says what was done, when all is over.
 fn announce_end(shared: &Shared) {
-    log::info!("stopped; {}", shared.observer);
+    log::info!("stopped; {}", totals(shared));
+}
+
+/// What there was altogether, in one line.
+fn totals(shared: &Shared) -> String {
+    let observer = &shared.observer;
+    match shared.rooms().expelled() {
+        0 => observer.to_string(),
+        1 => format!("{observer}; gave up 1 member of a room that did not read"),
+        count => format!("{observer}; gave up {count} members of rooms that did not read"),
+    }
 }
 
 /// The error of an operator who asked a second time.
 fn stopped_at_once() -> io::Error {
     io::Error::other("stopped at once; what was owed was not sent")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::tests::shared;
+
+    #[test]
+    fn the_totals_tell_of_members_that_were_given_up() {
+        let shared = shared();
+        let before = totals(&shared);
+        assert!(before.ends_with(" out"), "{before}");
+        shared.rooms().count_expelled();
+        assert_eq!(totals(&shared), format!("{before}; gave up 1 member of a room that did not read"));
+        shared.rooms().count_expelled();
+        assert!(totals(&shared).ends_with("; gave up 2 members of rooms that did not read"));
+    }
 }

@@ -34,6 +34,7 @@ pub mod http;
 pub mod line;
 pub mod modify;
 pub mod reqtime;
+pub mod rest;
 mod session;
 pub mod table;
 pub mod time;

@@ -25,6 +25,7 @@ use super::net::{Net, Ready, Source};
 use crate::conn::Pool;
 use crate::limits;
 use crate::protocol::{ConnId, Why};
+use crate::room::MemberId;
 use crate::service::Service;
 use crate::shared::Shared;
 use crate::time::Time;
@@ -47,6 +48,7 @@ use slot::Slot;
 struct Context<N> {
     net: N,
     shared: Arc<Shared>,
+    services: Vec<Service>,
     pool: Pool,
     /// The clock, read once a turn.
     now: Time,
@@ -74,7 +76,6 @@ pub struct Reactor<N: Net> {
     context: Context<N>,
     /// The one buffer that every read goes into.
     buffer: Box<[u8]>,
-    services: Vec<Service>,
     acceptor: Acceptor<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
     /// When what was too much for the last second may be sent out to a network.
@@ -87,6 +88,8 @@ pub struct Reactor<N: Net> {
     /// Connections that ended in this turn.
     dead: Vec<u32>,
     ready: Vec<Ready>,
+    /// Members of rooms that are being fed.
+    hearers: Vec<(MemberId, ConnId)>,
     /// Members of rooms were left for the next turn.
     rooms_pending: bool,
     /// When the rooms have something to do by themselves.
@@ -105,9 +108,16 @@ impl<N: Net> Reactor<N> {
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         Self {
-            context: Context { net, shared, pool: Pool::default(), now, alone: false, draining: false },
+            context: Context {
+                net,
+                shared,
+                services,
+                pool: Pool::default(),
+                now,
+                alone: false,
+                draining: false,
+            },
             buffer,
-            services,
             acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
             speaking_due: Time::NEVER,
@@ -117,6 +127,7 @@ impl<N: Net> Reactor<N> {
             runnable: Vec::new(),
             dead: Vec::new(),
             ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
+            hearers: Vec::new(),
             rooms_pending: false,
             rooms_due: Time::NEVER,
             generation: 0,
@@ -250,7 +261,7 @@ impl<N: Net> Reactor<N> {
             self.timers.cancel(key);
             if let Some(mut slot) = self.slots.try_remove(key as usize) {
                 let id = ConnId { key, generation: slot.generation };
-                slot.close(id, &mut self.context, &self.services);
+                slot.close(id, &mut self.context);
                 self.acceptor.connection_closed();
             }
         }

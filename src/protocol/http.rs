@@ -15,7 +15,7 @@ use self::head::{Found, Search};
 use self::refusal::{Refusal, Status};
 use self::reply::Sent;
 use self::request::{Exchange, Framing, Request};
-use self::serve::{Served, at_once, serve};
+use self::serve::{AtOnce, Served, at_once, serve};
 use self::stage::{Marks, Stage, Waiting, Work};
 use super::{Cx, Flow, Handler, Protocol, Why};
 use crate::limits;
@@ -178,15 +178,18 @@ impl Http {
         if matches!(rest, [] | [b'\r']) {
             return Some(self.0.progress().ending.map_or(Flow::Continue, Flow::Finish));
         }
-        if !self.has_begun()
-            && let Some((length, mut request)) = ordinary::parse(rest)
-        {
-            let head = cx.input.take(length);
-            if let Some(sent) = at_once(self.0.options(), &request, cx) {
+        if !self.has_begun() {
+            let AtOnce { answered, more } = at_once(self.0.options(), cx);
+            if let Some((head, sent)) = answered {
                 self.note(head, sent, cx);
-                return self.answered(true, cx);
+                self.reply(cx);
             }
-            return self.begin(head, &mut request, cx);
+            if let Some((head, mut request)) = more {
+                return self.begin(head, &mut request, cx);
+            }
+            if answered.is_some() {
+                return None;
+            }
         }
         match self.0.progress().search.advance(rest) {
             Err(refusal) => Some(self.refuse(&refusal, rest, cx)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Answer, Cx, Flow, Handler, Why};
 use crate::escape::Escaped;
-use crate::framing::{End, Lines, Message, Next, Telnet};
+use crate::framing::{End, Lines, LinesAtRest, Message, Next, Telnet};
 use crate::helper::Job;
 use crate::limits;
 use crate::room::MemberId;
@@ -152,6 +152,22 @@ impl<T: LineProtocol> Line<T> {
     pub fn new(protocol: T) -> Self {
         let lines = Lines::new(protocol.rules().telnet);
         Self(Box::new(State { lines, quiet_at: Time::NEVER, ending: None, protocol }))
+    }
+}
+
+impl<T: LineProtocol> Line<T> {
+    /// What must be kept of it while no input waits; `None` if more than that is going on, or the protocol
+    /// says so.
+    #[inline]
+    pub fn at_rest<R>(&self, protocol: impl FnOnce(&T) -> Option<R>) -> Option<(R, LinesAtRest)> {
+        let State { lines, quiet_at, ending, protocol: state } = &*self.0;
+        let is_calm = *quiet_at == Time::NEVER && ending.is_none();
+        protocol(state).filter(|_| is_calm).map(|rest| (rest, lines.at_rest()))
+    }
+
+    /// The conversation of which this was kept.
+    pub fn woken(lines: LinesAtRest, protocol: T) -> Self {
+        Self(Box::new(State { lines: lines.into(), quiet_at: Time::NEVER, ending: None, protocol }))
     }
 }
 

@@ -9,6 +9,7 @@ use super::slot::Slot;
 use super::{Reactor, conn_id};
 use crate::conn::Conn;
 use crate::limits;
+use crate::protocol::Why;
 use crate::time::Time;
 
 /// One listener.
@@ -136,7 +137,8 @@ impl<N: Net> Reactor<N> {
     }
 
     fn add_connection(&mut self, stream: N::Stream, peer: crate::peer::Peer, service: u16) {
-        let Some(options) = self.services.get(usize::from(service)).map(|service| &service.options) else {
+        let Some(options) = self.context.services.get(usize::from(service)).map(|service| &service.options)
+        else {
             return;
         };
         let conn = Conn::new(options.session());
@@ -145,13 +147,16 @@ impl<N: Net> Reactor<N> {
         let key = self.slots.insert(slot);
         let id = conn_id(key, self.generation);
         let Some(slot) = self.slots.get_mut(key) else { return };
-        if let Err(error) = slot.watch(id, &mut self.context) {
-            log::warn!("cannot watch a connection: {error}");
-            self.slots.remove(key);
-            return;
-        }
         self.context.shared.observer.opened();
         slot.open(id, &mut self.context, &mut self.buffer);
+        slot.look(id, &mut self.context, &mut self.buffer);
+        // A connection that has come and gone with one request never needs an event.
+        if !slot.is_dead()
+            && let Err(error) = slot.watch(id, &mut self.context)
+        {
+            log::warn!("cannot watch a connection: {error}");
+            slot.conn.fail(Why::Failed);
+        }
         self.settle(id);
     }
 }

@@ -25,7 +25,7 @@ impl<N: Net> Reactor<N> {
     /// Answers what comes to a datagram socket of the service of this index, from now on.
     /// With an outlet its session is a member of a room, and what it hears leaves there.
     pub fn add_datagrams(&mut self, socket: N::Socket, service: u16, outlet: Option<N::Outlet>) {
-        let Some(service) = self.services.get(usize::from(service)) else { return };
+        let Some(service) = self.context.services.get(usize::from(service)) else { return };
         let mut exchange = Exchange::new(service.session());
         let outlet = outlet.map(|outlet| {
             exchange.open(Speaker::id(self.datagrams.len()), &self.context.shared, self.context.now);

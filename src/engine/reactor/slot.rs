@@ -13,8 +13,7 @@ use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
-use crate::room::{Fed, Rooms};
-use crate::service::Service;
+use crate::room::{Fed, MemberId, Rooms};
 use crate::time::Time;
 
 bitflags! {
@@ -26,7 +25,7 @@ bitflags! {
         const WRITABLE = 1 << 1;
         /// The peer's end was seen coming: read until 0, for no other event will.
         const READ_CLOSED = 1 << 2;
-        /// The room has more for it than one turn allows.
+        /// The room has something for it: more than one turn allows, or its socket took nothing.
         const UNHEARD = 1 << 3;
         const IN_RUN_QUEUE = 1 << 4;
         /// Something was read, since a drain began if there is one.
@@ -50,7 +49,7 @@ pub(super) struct Slot<S> {
     marks: Marks,
 }
 
-const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 88);
+const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 80);
 
 impl<S> Slot<S> {
     pub(super) fn new(conn: Conn, stream: S, peer: Peer, service: u16, generation: u32, now: Time) -> Self {
@@ -100,7 +99,7 @@ impl<S> Slot<S> {
         let can_write = self.is(Marks::WRITABLE) && !self.conn.is_flushed();
         let lingers = matches!(self.conn.life(), Life::Lingering(_));
         let can_read = self.is(Marks::READABLE) && (lingers || self.conn.wants_input());
-        let can_hear = self.is(Marks::UNHEARD) && self.can_be_fed();
+        let can_hear = self.is(Marks::UNHEARD) && self.can_be_fed() && self.conn.life() == Life::Open;
         !self.is_dead() && (can_write || can_read || can_hear || self.conn.has_turn())
     }
 
@@ -130,6 +129,20 @@ impl<S> Slot<S> {
         self.conclude(context, buffer);
     }
 
+    /// Reads before any event: most clients speak first, and often what they say has come by the time they
+    /// are accepted.
+    pub(super) fn look<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        buffer: &mut [u8],
+    ) {
+        if self.conn.wants_input() {
+            self.marks.insert(Marks::READABLE);
+            self.advance(id, context, buffer);
+        }
+    }
+
     /// One turn: what waits is sent, the session gets what it waits for, then input until the share of
     /// the turn is used up.
     pub(super) fn advance<N: Net<Stream = S>>(
@@ -148,10 +161,17 @@ impl<S> Slot<S> {
         if !self.conn.is_quiet() {
             self.conclude(context, buffer);
         }
-        if self.conn.member().is_some() && self.can_be_fed() {
-            let shared = Arc::clone(&context.shared);
-            self.feed(id, context, &mut shared.rooms());
+        if self.is(Marks::UNHEARD) && self.can_be_fed() {
+            self.hear(id, context);
         }
+        self.conn.rest(context.now);
+    }
+
+    /// What it could not take when it was its turn to be fed.
+    fn hear<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
+        let Some(member) = self.conn.member() else { return self.marks.remove(Marks::UNHEARD) };
+        let shared = Arc::clone(&context.shared);
+        self.feed(member, id, context, &mut shared.rooms());
     }
 
     /// What was left over from an earlier turn.
@@ -202,17 +222,24 @@ impl<S> Slot<S> {
         self.with_env(id, context, Conn::tick);
         self.flush(context, &[]);
         self.conclude(context, buffer);
+        self.conn.rest(context.now);
     }
 
-    /// Gives the socket what the room has for it.
+    /// Whether this is the connection of that name, and its session runs.
+    pub(super) fn is_open_as(&self, id: ConnId) -> bool {
+        self.generation == id.generation && self.conn.life() == Life::Open
+    }
+
+    /// Gives the socket what the room has for the member that it is.
     pub(super) fn feed<N: Net<Stream = S>>(
         &mut self,
+        member: MemberId,
         id: ConnId,
         context: &mut Context<N>,
         rooms: &mut Rooms,
     ) {
-        let Some(member) = self.conn.member() else { return };
         if !self.can_be_fed() {
+            self.marks.insert(Marks::UNHEARD);
             return rooms.stalls(member, context.now);
         }
         let (net, stream) = (&mut context.net, &self.stream);
@@ -230,7 +257,7 @@ impl<S> Slot<S> {
             written += taken as u64;
             taken
         });
-        self.marks.set(Marks::UNHEARD, fed == Fed::More);
+        self.marks.set(Marks::UNHEARD, fed != Fed::All);
         self.written += written;
         if blocked {
             self.marks.remove(Marks::WRITABLE);
@@ -241,16 +268,11 @@ impl<S> Slot<S> {
     }
 
     /// Says good-bye to the session and to the log; the socket closes with the slot.
-    pub(super) fn close<N: Net<Stream = S>>(
-        &mut self,
-        id: ConnId,
-        context: &mut Context<N>,
-        services: &[Service],
-    ) {
+    pub(super) fn close<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
         let Life::Dead(why) = self.conn.life() else { return };
         self.with_env(id, context, |conn, env| conn.closed(why, env));
         context.shared.observer.closed(&Closed {
-            service: services.get(usize::from(self.service)).map_or("", |service| &service.name),
+            service: context.services.get(usize::from(self.service)).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: f64::from(hundredths(context.now).saturating_sub(self.opened)) / 100.0,
             read: self.read,
@@ -405,6 +427,11 @@ impl<S> Slot<S> {
         context: &mut Context<N>,
         call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T,
     ) -> T {
+        if self.conn.is_at_rest()
+            && let Some(service) = context.services.get(usize::from(self.service))
+        {
+            self.conn.wake(&service.options);
+        }
         let mut env =
             Env { now: context.now, shared: &context.shared, pool: &mut context.pool, peer: &self.peer, id };
         call(&mut self.conn, &mut env)

@@ -87,7 +87,19 @@ fn an_echo_costs_one_read_and_one_write() {
     }
     assert_eq!(sim.text(wire), "hello".repeat(10));
     let wire = &sim.world().wires[wire];
-    assert_eq!((wire.reads, wire.writes), (10, 10));
+    // And one read when it was accepted: the client might have spoken already.
+    assert_eq!((wire.reads, wire.writes), (10 + 1, 10));
+}
+
+#[test]
+fn what_has_come_before_accepting_is_answered_with_it() {
+    let (mut reactor, sim) = reactor("echo");
+    let wire = sim.connect(WIDE);
+    sim.send(wire, b"hello");
+    reactor.turn().unwrap();
+    assert_eq!(sim.text(wire), "hello");
+    let wire = &sim.world().wires[wire];
+    assert_eq!((wire.reads, wire.writes), (1, 1));
 }
 
 #[test]
