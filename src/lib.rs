@@ -39,6 +39,7 @@
 //!
 //! Nothing runs back up this path.
 
+pub mod access;
 pub mod bind;
 pub mod check;
 pub mod cli;
