@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::Value;
 
 use crate::config::duration;
 use crate::time::Time;
@@ -22,8 +24,7 @@ const SITE: u32 = 64;
 
 /// What a service may be told of limits. Everything is off unless set; a service that listens on an open
 /// address begins with [`Policy::for_open_bind`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Connections at once.
     pub instances: Option<u32>,
@@ -35,20 +36,87 @@ pub struct Policy {
     pub only_from: Networks,
     /// Networks that are not let in. Of the two lists, the one with the longer prefix that fits decides.
     pub no_access: Networks,
-    /// What is sent to everyone who connects, before anything else; a line end is added.
+    /// What is sent to everyone who is let in, before anything else; a line end is added.
     pub banner: Option<String>,
+    /// How long nothing may come and nothing may go.
+    pub idle: Option<Duration>,
+    /// How long the first byte may take to come.
+    pub first_byte: Option<Duration>,
+    /// How long a peer may take next to nothing of what is owed to it.
+    pub progress: Option<Duration>,
 }
 
 impl Policy {
-    /// The settings of every service that has these keys.
-    pub const KEYS: [&'static str; 6] =
-        ["instances", "per_source", "cps", "only_from", "no_access", "banner"];
+    /// The settings that every service has.
+    pub const KEYS: [&'static str; 9] = [
+        "instances",
+        "per_source",
+        "cps",
+        "only_from",
+        "no_access",
+        "banner",
+        "idle",
+        "first_byte",
+        "progress",
+    ];
 
     /// What holds on an address that others can reach, where nothing else is set: a class of 300 behind
     /// one address gets in, one program that runs wild does not take everything.
     pub fn for_open_bind() -> Self {
         let cps = Cps { rate: 1000, pause: Duration::from_secs(1) };
-        Self { per_source: Some(1000), cps: Some(cps), ..Self::default() }
+        Self {
+            per_source: Some(1000),
+            cps: Some(cps),
+            idle: Some(Duration::from_secs(60 * 60)),
+            first_byte: Some(Duration::from_secs(5 * 60)),
+            progress: Some(Duration::from_secs(2 * 60)),
+            ..Self::default()
+        }
+    }
+
+    /// Sets one of [`Policy::KEYS`]. `"unlimited"` switches a limit off that is on by default.
+    ///
+    /// # Errors
+    /// What is wrong with the value, in a few words; or there is no such key.
+    pub fn set(&mut self, key: &str, value: Value) -> Result<(), String> {
+        match key {
+            "instances" => self.instances = count(value)?,
+            "per_source" => self.per_source = count(value)?,
+            "cps" => self.cps = limit(value)?,
+            "only_from" => self.only_from = read(value)?,
+            "no_access" => self.no_access = read(value)?,
+            "banner" => self.banner = Some(read(value)?).filter(|text: &String| !text.is_empty()),
+            "idle" => self.idle = period(value)?,
+            "first_byte" => self.first_byte = period(value)?,
+            "progress" => self.progress = period(value)?,
+            key => return Err(format!("unknown key \"{key}\"")),
+        }
+        Ok(())
+    }
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+/// A limit, or none.
+fn limit<T: DeserializeOwned>(value: Value) -> Result<Option<T>, String> {
+    if value.as_str() == Some("unlimited") { Ok(None) } else { read(value).map(Some) }
+}
+
+fn count(value: Value) -> Result<Option<u32>, String> {
+    limit(value).map_err(|_| "a whole number, or \"unlimited\", is wanted".to_owned())
+}
+
+fn period(value: Value) -> Result<Option<Duration>, String> {
+    let Some(text) = limit::<String>(value).map_err(|_| "a duration such as \"90s\" is wanted")? else {
+        return Ok(None);
+    };
+    let period = duration::parse(&text)?;
+    if period.is_zero() {
+        Err("0 is no time; \"unlimited\" switches it off".to_owned())
+    } else {
+        Ok(Some(period))
     }
 }
 
@@ -167,11 +235,7 @@ impl Gate {
         let entered = self.check(source, now);
         match entered {
             Ok(()) => self.open += 1,
-            Err(refusal) => {
-                if let Some(count) = self.refused.get_mut(refusal as usize) {
-                    *count += 1;
-                }
-            }
+            Err(refusal) => self.count(refusal),
         }
         entered
     }
@@ -215,6 +279,28 @@ impl Gate {
         too_fast
     }
 
+    /// Whether a datagram of this source is looked at: the access lists count for those as well.
+    pub fn hears(&mut self, source: IpAddr) -> bool {
+        let hears = self.policy.lets_in(source);
+        if !hears {
+            self.count(Refusal::NoAccess);
+        }
+        hears
+    }
+
+    fn count(&mut self, refusal: Refusal) {
+        if let Some(count) = self.refused.get_mut(refusal as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Counts somebody who is in, by its source, after [`Gate::set_policy`].
+    pub fn count_source(&mut self, source: IpAddr) {
+        if self.policy.per_source.is_some() {
+            *self.sources.entry(site(source)).or_default() += 1;
+        }
+    }
+
     /// A connection that was let in has closed.
     pub fn leave(&mut self, source: Option<IpAddr>) {
         self.open = self.open.saturating_sub(1);
@@ -227,12 +313,10 @@ impl Gate {
         }
     }
 
-    /// Goes by other rules from now on. Who is in stays in; sources that were not counted before are from
-    /// their next connection on.
+    /// Goes by other rules from now on. Who is in stays in, and is counted by source again with
+    /// [`Gate::count_source`].
     pub fn set_policy(&mut self, policy: Policy) {
-        if policy.per_source.is_none() {
-            self.sources.clear();
-        }
+        self.sources.clear();
         if policy.cps != self.policy.cps {
             self.closed_until = None;
         }

@@ -5,6 +5,7 @@
 
 use bitflags::bitflags;
 
+use crate::access::Refusal;
 use crate::helper::Job;
 use crate::input::Input;
 use crate::limits;
@@ -35,6 +36,20 @@ pub struct Buffers {
     input: Vec<u8>,
     /// Output that the socket has not taken.
     pub out: Out,
+    stuck: Stuck,
+}
+
+/// Since when an engine has been watching how a peer takes what it is owed, and how much it had by then.
+#[derive(Debug, Clone, Copy)]
+struct Stuck {
+    since: Time,
+    taken: u64,
+}
+
+impl Default for Stuck {
+    fn default() -> Self {
+        Self { since: Time::NEVER, taken: 0 }
+    }
 }
 
 /// What the connections of an engine share: buffers not in use, so that a reply costs no allocation, and
@@ -53,7 +68,8 @@ impl Pool {
 
     /// Takes buffers back in which nothing waits; those that have grown large are not kept.
     #[inline]
-    fn give(&mut self, buffers: Box<Buffers>) {
+    fn give(&mut self, mut buffers: Box<Buffers>) {
+        buffers.stuck.since = Time::NEVER;
         let is_small = buffers.out.capacity().max(buffers.input.capacity()) <= limits::POOL_CAPACITY;
         if is_small && self.free.len() < limits::POOL_BOXES {
             self.free.push(buffers);
@@ -142,6 +158,25 @@ impl Conn {
     /// Starts the session.
     pub fn open(&mut self, env: &mut Env<'_>) {
         self.call(|session, cx| session.open(cx), &[], env);
+    }
+
+    /// Sends what a service has for everyone, before the session says anything.
+    pub fn greet(&mut self, banner: &str, env: &mut Env<'_>) {
+        let print = |_: &mut dyn Handler, cx: &mut Cx<'_>| {
+            cx.out.print(format_args!("{banner}\r\n"));
+            Flow::Continue
+        };
+        self.call(print, &[], env);
+    }
+
+    /// Has the session say why the peer is not let in, if it has words for that; else it is over at once.
+    pub fn refuse(&mut self, refusal: Refusal, env: &mut Env<'_>) {
+        self.call(|session, cx| session.turn_away(refusal, cx), &[], env);
+    }
+
+    /// Ends the session as if it had done so itself: what it owes is still sent.
+    pub fn give_up(&mut self, why: Why, env: &mut Env<'_>) {
+        self.follow(Flow::Finish(why), env);
     }
 
     /// The peer sent `bytes`. Until [`Conn::settle`] the output may refer to them.
@@ -312,6 +347,31 @@ impl Conn {
         self.buffers.as_ref().is_none_or(|buffers| buffers.out.is_empty())
     }
 
+    /// Since when the peer has been owed something, as far as an engine has looked: from now on, if it did
+    /// not before. `taken` is what the peer has by now.
+    pub fn stuck_since(&mut self, now: Time, taken: impl FnOnce() -> u64) -> Time {
+        let Some(buffers) = &mut self.buffers else { return Time::NEVER };
+        if buffers.stuck.since == Time::NEVER {
+            buffers.stuck = Stuck { since: now, taken: taken() };
+        }
+        buffers.stuck.since
+    }
+
+    /// Whether the peer has taken at least so much since [`Conn::stuck_since`]; if so, it is watched anew.
+    pub fn has_taken(&mut self, taken: u64, least: u64, now: Time) -> bool {
+        let Some(buffers) = &mut self.buffers else { return true };
+        let has = taken.saturating_sub(buffers.stuck.taken) >= least;
+        if has {
+            buffers.stuck = Stuck { since: now, taken };
+        }
+        has
+    }
+
+    /// Whether the session does something that no peer can hurry: a job, or a turn that is due.
+    pub fn is_working(&self) -> bool {
+        self.state.intersects(State::JOB) || self.has_turn()
+    }
+
     /// Where the connection is in its life.
     pub fn life(&self) -> Life {
         self.life
@@ -379,7 +439,7 @@ impl Conn {
         env: &mut Env<'_>,
     ) -> Flow {
         let Self { session, buffers, deadline, .. } = self;
-        let Buffers { input: left, out } = &mut **buffers.get_or_insert_with(|| env.pool.take());
+        let Buffers { input: left, out, .. } = &mut **buffers.get_or_insert_with(|| env.pool.take());
         if left.is_empty() {
             out.allow_passing(true);
             let mut cx = cx(Input::new(fresh), out, deadline, env);

@@ -10,10 +10,12 @@ use crate::shared::Shared;
 
 pub mod control;
 pub mod datagram;
+mod doors;
 mod keyboard;
 pub mod mio_net;
 pub mod net;
 mod outlet;
+mod patience;
 pub mod reactor;
 pub mod sockets;
 pub mod threads;

@@ -1,7 +1,19 @@
 use super::*;
 
 fn policy(text: &str) -> Policy {
-    toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    try_policy(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn try_policy(text: &str) -> Result<Policy, String> {
+    let mut policy = Policy::for_open_bind();
+    for key in ["per_source", "cps", "idle", "first_byte", "progress"] {
+        policy.set(key, Value::String("unlimited".to_owned()))?;
+    }
+    assert_eq!(policy, Policy::default());
+    for (key, value) in text.parse::<toml::Table>().map_err(|error| error.message().to_owned())? {
+        policy.set(&key, value)?;
+    }
+    Ok(policy)
 }
 
 fn ip(text: &str) -> Option<IpAddr> {
@@ -115,7 +127,7 @@ fn a_new_policy_holds_from_the_next_connection_on() {
 
 #[test]
 fn rates_are_written_as_xinetd_has_them_or_with_units() {
-    let cps = |text: &str| toml::from_str::<Policy>(&format!("cps = {text:?}")).map(|policy| policy.cps);
+    let cps = |text: &str| try_policy(&format!("cps = {text:?}")).map(|policy| policy.cps);
     assert_eq!(cps("50 10").unwrap(), Some(Cps { rate: 50, pause: Duration::from_secs(10) }));
     assert_eq!(cps("50 500ms").unwrap(), Some(Cps { rate: 50, pause: Duration::from_millis(500) }));
     for bad in ["50", "0 1s", "x 1s", "50 soon", ""] {

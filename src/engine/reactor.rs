@@ -20,6 +20,7 @@ use slab::Slab;
 
 use super::control::Command;
 use super::datagram::Guard;
+use super::doors::{Doors, Left};
 use super::net::LAST_GENERATION;
 use super::net::{Net, Ready, Source};
 use crate::conn::Pool;
@@ -36,6 +37,7 @@ mod feed;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use accept::Acceptor;
 use datagrams::Datagrams;
@@ -75,6 +77,8 @@ pub struct Reactor<N: Net> {
     /// The one buffer that every read goes into.
     buffer: Box<[u8]>,
     services: Vec<Service>,
+    /// Who is let in.
+    doors: Doors,
     acceptor: Acceptor<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
     /// When what was too much for the last second may be sent out to a network.
@@ -107,6 +111,7 @@ impl<N: Net> Reactor<N> {
         Self {
             context: Context { net, shared, pool: Pool::default(), now, alone: false, draining: false },
             buffer,
+            doors: Doors::new(&services),
             services,
             acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
@@ -215,7 +220,9 @@ impl<N: Net> Reactor<N> {
         if slot.has_more_to_do() && slot.enqueue() {
             self.runnable.push(id);
         }
-        self.timers.arm(id.key, slot.conn.deadline(), self.context.now);
+        let patience = self.doors.patience(slot.service.into());
+        let due = slot.conn.deadline().min(slot.patience_due(patience, &self.context));
+        self.timers.arm(id.key, due, self.context.now);
     }
 
     /// Calls whose deadline has come. One that was moved later is armed again.
@@ -223,7 +230,8 @@ impl<N: Net> Reactor<N> {
         while let Some(key) = self.timers.pop(self.context.now) {
             let Some(slot) = self.slots.get_mut(key as usize) else { continue };
             let id = ConnId { key, generation: slot.generation };
-            slot.tick(id, &mut self.context, &mut self.buffer);
+            let patience = self.doors.patience(slot.service.into());
+            slot.tick(id, &mut self.context, &mut self.buffer, patience);
             self.settle(id);
         }
     }
@@ -245,7 +253,16 @@ impl<N: Net> Reactor<N> {
             self.timers.cancel(key);
             if let Some(mut slot) = self.slots.try_remove(key as usize) {
                 let id = ConnId { key, generation: slot.generation };
-                slot.close(id, &mut self.context, &self.services);
+                let left = Left {
+                    source: slot.peer.ip(),
+                    was_in: slot.is_guest(),
+                    read: slot.read,
+                    written: slot.written,
+                };
+                self.doors.leave(slot.service.into(), &left);
+                if slot.is_guest() {
+                    slot.close(id, &mut self.context, &self.services);
+                }
                 self.acceptor.connection_closed();
             }
         }

@@ -19,6 +19,7 @@ use rustix::net::{Shutdown, SocketFlags};
 
 use super::control::{Command, Control};
 use super::datagram::{Exchange, Guard};
+use super::doors::{Doors, Left};
 use super::{Setup, sockets};
 use crate::conn::Conn;
 use crate::limits;
@@ -43,6 +44,8 @@ const CONNECTION_ENDED: Token = Token(usize::MAX - 1);
 #[derive(Debug)]
 struct State {
     services: Vec<Service>,
+    /// Who is let in.
+    doors: Mutex<Doors>,
     shared: Arc<Shared>,
     started: Instant,
     draining: AtomicBool,
@@ -60,6 +63,10 @@ impl State {
 
     fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<OwnedFd>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn doors(&self) -> MutexGuard<'_, Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_draining(&self) -> bool {
@@ -117,6 +124,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let Setup { services, listeners, shared, mut control, .. } = setup;
     control.register(poll.registry(), CONTROL)?;
     let state = Arc::new(State {
+        doors: Mutex::new(Doors::new(&services)),
         services,
         shared,
         started: Instant::now(),
@@ -227,15 +235,26 @@ impl MainThread {
 
     fn start(&mut self, stream: OwnedFd, peer: Peer, service: usize) {
         let Some(session) = self.state.services.get(service).map(Service::session) else { return };
+        let entered = {
+            let mut doors = self.state.doors();
+            let entered = doors.enter(service, peer.ip(), self.state.now());
+            if entered.is_err() && !doors.may_tell() {
+                return;
+            }
+            entered
+        };
         let key = self.next;
         self.next = self.next.wrapping_add(1);
         let stream = Arc::new(stream);
         self.state.open().insert(key, Arc::clone(&stream));
         let state = Arc::clone(&self.state);
         let id = ConnId { key, generation: 0 };
-        let work = move || Worker::new(state, id, stream, peer, service, Conn::new(session)).run();
+        let source = peer.ip();
+        let work = move || Worker::new(state, id, stream, (peer, service), Conn::new(session)).run(entered);
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(work) {
             self.pause(&format!("no thread for another connection: {error}"));
+            let left = Left { source, was_in: entered.is_ok(), read: 0, written: 0 };
+            self.state.doors().leave(service, &left);
             self.state.leave(key);
         }
     }
@@ -296,6 +315,9 @@ fn answer_datagrams(state: Arc<State>, listener: Listener, mut guard: Guard) -> 
                     Err(_) => continue,
                 };
                 let now = state.now();
+                if !state.doors().hears(listener.service, datagram.peer.ip(), now) {
+                    continue;
+                }
                 if !guard.allows(&datagram.peer, datagram.unicast, now) {
                     continue;
                 }

@@ -2,11 +2,14 @@
 
 use rustix::io::Errno;
 
+use super::super::doors::Left;
 use super::super::net::Net;
 use super::slot::Slot;
 use super::{Reactor, conn_id};
+use crate::access::Refusal;
 use crate::conn::Conn;
 use crate::limits;
+use crate::protocol::ConnId;
 use crate::time::Time;
 
 /// One listener.
@@ -126,18 +129,61 @@ impl<N: Net> Reactor<N> {
             return;
         };
         let conn = Conn::new(options.session());
-        self.generation = if self.generation == super::LAST_GENERATION { 0 } else { self.generation + 1 };
-        let slot = Slot::new(conn, stream, peer, service, self.generation, self.context.now);
-        let key = self.slots.insert(slot);
-        let id = conn_id(key, self.generation);
-        let Some(slot) = self.slots.get_mut(key) else { return };
-        if let Err(error) = slot.watch(id, &mut self.context) {
-            log::warn!("cannot watch a connection: {error}");
-            self.slots.remove(key);
-            return;
+        let entered = self.doors.enter(service.into(), peer.ip(), self.context.now);
+        if let Err(refusal) = entered {
+            return self.turn_away(refusal, conn, stream, peer, service);
+        }
+        let source = peer.ip();
+        let Some(id) = self.place(Slot::new(conn, stream, peer, service, 0, self.context.now)) else {
+            let left = Left { source, was_in: true, read: 0, written: 0 };
+            return self.doors.leave(service.into(), &left);
+        };
+        let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
+        if let Some(banner) = self.doors.banner(service.into()) {
+            slot.with_env(id, &mut self.context, |conn, env| conn.greet(banner, env));
         }
         self.context.shared.observer.opened();
         slot.open(id, &mut self.context, &mut self.buffer);
+        self.settle(id);
+    }
+
+    /// Gives a connection a slot and has it watched; `None` if the poll does not take it.
+    fn place(&mut self, mut slot: Slot<N::Stream>) -> Option<ConnId> {
+        self.generation = if self.generation == super::LAST_GENERATION { 0 } else { self.generation + 1 };
+        slot.generation = self.generation;
+        let key = self.slots.insert(slot);
+        let id = conn_id(key, self.generation);
+        if let Err(error) = self.slots.get(key)?.watch(id, &mut self.context) {
+            log::warn!("cannot watch a connection: {error}");
+            self.slots.remove(key);
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Says why somebody is not let in, where the protocol has words and not too many are being told.
+    fn turn_away(
+        &mut self,
+        refusal: Refusal,
+        conn: Conn,
+        stream: N::Stream,
+        peer: crate::peer::Peer,
+        service: u16,
+    ) {
+        if !self.doors.may_tell() {
+            return;
+        }
+        let left = Left { source: None, was_in: false, read: 0, written: 0 };
+        let mut slot = Slot::new(conn, stream, peer, service, 0, self.context.now).refused();
+        let nobody = ConnId { key: u32::MAX, generation: 0 };
+        slot.with_env(nobody, &mut self.context, |conn, env| conn.refuse(refusal, env));
+        if slot.is_dead() {
+            return self.doors.leave(service.into(), &left);
+        }
+        let Some(id) = self.place(slot) else { return self.doors.leave(service.into(), &left) };
+        if let Some(slot) = self.slots.get_mut(id.key as usize) {
+            slot.go_out(&mut self.context, &mut self.buffer);
+        }
         self.settle(id);
     }
 }
