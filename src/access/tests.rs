@@ -131,6 +131,6 @@ fn rates_are_written_as_xinetd_has_them_or_with_units() {
     assert_eq!(cps("50 10").unwrap(), Some(Cps { rate: 50, pause: Duration::from_secs(10) }));
     assert_eq!(cps("50 500ms").unwrap(), Some(Cps { rate: 50, pause: Duration::from_millis(500) }));
     for bad in ["50", "0 1s", "x 1s", "50 soon", ""] {
-        assert!(cps(bad).is_err_and(|error| error.message().contains("\"50 10s\"")), "{bad}");
+        assert!(cps(bad).is_err_and(|error| error.contains("\"50 10s\"")), "{bad}");
     }
 }
