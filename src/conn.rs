@@ -342,6 +342,11 @@ impl Conn {
         self.buffers.as_mut().map(|buffers| &mut buffers.out).filter(|out| !out.is_empty())
     }
 
+    /// How many bytes wait to be sent, those of files included.
+    pub fn owed(&self) -> u64 {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.out.owed())
+    }
+
     /// Whether nothing waits to be sent.
     pub fn is_flushed(&self) -> bool {
         self.buffers.as_ref().is_none_or(|buffers| buffers.out.is_empty())

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 mod support;
 
+use rustix::process::Signal;
 use support::daemon::engines;
 use support::{Daemon, PATIENCE, Start, wait_for};
 
@@ -168,4 +169,106 @@ fn who_takes_nothing_is_closed() {
         assert!(why.is_some(), "{engine}: {}", log(&daemon));
         drop(stuck);
     }
+}
+
+/// A daemon with this configuration file, which can be written anew.
+fn configured(engine: &'static str, file: &std::path::Path, text: &str) -> Daemon {
+    std::fs::write(file, text).unwrap();
+    Start::engine(engine).argument("--config").argument(file.to_str().unwrap()).run()
+}
+
+/// Writes the file anew and has it read; waits for what the log says of it.
+fn read_again(daemon: &Daemon, file: &std::path::Path, text: &str, said: &str) {
+    let before = log(daemon).matches(said).count();
+    std::fs::write(file, text).unwrap();
+    daemon.signal(Signal::HUP);
+    let heard = wait_for(PATIENCE, || (log(daemon).matches(said).count() > before).then_some(()));
+    assert!(heard.is_some(), "{said}: {}", log(daemon));
+}
+
+#[test]
+fn hup_reads_limits_access_and_options_again_and_drops_nobody() {
+    for engine in engines() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("switchboard.toml");
+        let daemon = configured(engine, &file, "[service.modify]\nname = \"Ali\"\n");
+        let mut early = connect(&daemon, "modify");
+        let mut ask = |expected: &str| {
+            early.write_all(b"hi\n").unwrap();
+            let mut answer = vec![0; expected.len()];
+            early.read_exact(&mut answer).unwrap();
+            assert_eq!(String::from_utf8(answer).unwrap(), expected, "{engine}");
+        };
+        ask("hi Ali\n");
+        let ok = "the configuration was read again; it counts";
+        read_again(&daemon, &file, "[service.modify]\nname = \"Bo\"\nper_source = 2\n", ok);
+        assert_eq!(asked(&daemon), "hi Bo\n", "{engine}");
+        ask("hi Ali\n");
+        // Whoever was there before is counted by source from now on.
+        let _second = connect(&daemon, "modify");
+        let refused =
+            wait_for(PATIENCE, || Some(asked(&daemon)).filter(|text| text.contains("as many connections")));
+        assert!(refused.is_some(), "{engine}");
+        read_again(&daemon, &file, "[service.modify]\nno_access = \"127.0.0.1\"\n", ok);
+        assert_eq!(asked(&daemon), "error: your address may not use this service\r\n", "{engine}");
+        ask("hi Ali\n");
+    }
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_says_why() {
+    for engine in engines() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("switchboard.toml");
+        let daemon = configured(engine, &file, "[service.modify]\nname = \"Ali\"\n");
+        for (broken, why) in [
+            (
+                "[service.modify]\nname = \"Bo\"\ninstances = -1\n",
+                "switchboard.toml:3: service.modify.instances",
+            ),
+            ("[service.modify]\nname = \"Bo\"\nno such thing", "switchboard.toml:3"),
+            ("without = [\"echo\"]\n[service.modify]\nname = \"Bo\"\n", "that takes a restart"),
+        ] {
+            read_again(&daemon, &file, broken, why);
+            assert_eq!(asked(&daemon), "hi Ali\n", "{engine}: {broken}");
+        }
+        assert!(log(&daemon).contains("nothing has changed"), "{}", log(&daemon));
+    }
+}
+
+#[test]
+fn usr1_writes_how_things_are_to_the_log() {
+    for engine in engines() {
+        let daemon = Start::engine(engine).set("modify.instances=1").run();
+        let mut inside = connect(&daemon, "modify");
+        inside.write_all(b"hi\n").unwrap();
+        inside.read_exact(&mut [0; 3]).unwrap();
+        assert!(asked(&daemon).starts_with("error"));
+        daemon.signal(Signal::USR1);
+        let line =
+            "state: service modify: 1 open, 1 in all, refused access 0 instances 1 per_source 0 cps 0;";
+        let said = wait_for(PATIENCE, || log(&daemon).contains(line).then_some(()));
+        assert!(said.is_some(), "{engine}: {}", log(&daemon));
+    }
+}
+
+#[test]
+fn usr1_names_who_reads_slowly() {
+    let daemon = Start::reactor().run();
+    let stuck = connect(&daemon, "chargen");
+    let named = wait_for(PATIENCE, || {
+        daemon.signal(Signal::USR1);
+        log(&daemon)
+            .contains(&format!("bytes wait for {} of chargen", stuck.local_addr().unwrap()))
+            .then_some(())
+    });
+    assert!(named.is_some(), "{}", log(&daemon));
+    assert!(log(&daemon).contains("in the run queue"));
+}
+
+#[test]
+fn hup_still_ends_a_daemon_without_a_file() {
+    let mut daemon = Start::reactor().run();
+    daemon.signal(Signal::HUP);
+    assert_eq!(daemon.wait(PATIENCE).code(), None, "as it ends any program");
 }

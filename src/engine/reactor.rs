@@ -23,6 +23,7 @@ use super::datagram::Guard;
 use super::doors::{Doors, Left};
 use super::net::LAST_GENERATION;
 use super::net::{Net, Ready, Source};
+use super::reload::Reload;
 use crate::conn::Pool;
 use crate::limits;
 use crate::protocol::{ConnId, Why};
@@ -34,6 +35,7 @@ use crate::timer::Timers;
 mod accept;
 mod datagrams;
 mod feed;
+mod operator;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,7 @@ mod watch;
 
 use accept::Acceptor;
 use datagrams::Datagrams;
+use operator::Turns;
 use slot::Slot;
 
 /// What a connection needs of the reactor while it has its turn. Of this, `Conn` is lent an
@@ -68,6 +71,8 @@ pub struct Settings {
     pub capacity: usize,
     /// How long a drain may take.
     pub grace: Duration,
+    /// How the configuration is read again.
+    pub reload: Reload,
 }
 
 /// See the module.
@@ -79,6 +84,8 @@ pub struct Reactor<N: Net> {
     services: Vec<Service>,
     /// Who is let in.
     doors: Doors,
+    reload: Reload,
+    turns: Turns,
     acceptor: Acceptor<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
     /// When what was too much for the last second may be sent out to a network.
@@ -105,13 +112,15 @@ pub struct Reactor<N: Net> {
 impl<N: Net> Reactor<N> {
     /// A reactor without listeners yet.
     pub fn new(net: N, settings: Settings, guard: Guard) -> Self {
-        let Settings { services, shared, capacity, grace } = settings;
+        let Settings { services, shared, capacity, grace, reload } = settings;
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         Self {
             context: Context { net, shared, pool: Pool::default(), now, alone: false, draining: false },
             buffer,
             doors: Doors::new(&services),
+            reload,
+            turns: Turns::default(),
             services,
             acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
@@ -138,6 +147,7 @@ impl<N: Net> Reactor<N> {
     pub fn run(&mut self) -> io::Result<()> {
         while !self.is_drained() {
             let timeout = self.may_sleep();
+            self.turns.end(timeout);
             self.context.net.poll(&mut self.ready, timeout)?;
             self.turn()?;
         }
@@ -150,7 +160,9 @@ impl<N: Net> Reactor<N> {
     /// new connections; then the rooms, so that all that was said in the turn leaves in one write; last,
     /// when nobody can refer to them any more, the slots of the dead.
     fn turn(&mut self) -> io::Result<()> {
-        self.context.now = self.context.net.now();
+        let now = self.context.net.now();
+        self.turns.begin(self.context.now, now);
+        self.context.now = now;
         let mut ready = std::mem::take(&mut self.ready);
         let mut runnable = std::mem::take(&mut self.runnable);
         self.context.alone = ready.len() + runnable.len() <= 1 && !self.rooms_pending;
@@ -186,11 +198,21 @@ impl<N: Net> Reactor<N> {
                     self.advance(id, |slot| slot.conn.job_done());
                 }
             }
-            Source::Control => match self.context.net.command() {
-                Some(Command::Drain) => self.drain(),
-                Some(Command::Quit) => return Err(super::stopped_at_once()),
-                None => {}
-            },
+            Source::Control => {
+                while let Some(command) = self.context.net.command() {
+                    self.obey(command)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) -> io::Result<()> {
+        match command {
+            Command::Drain => self.drain(),
+            Command::Quit => return Err(super::stopped_at_once()),
+            Command::Reload => self.read_again(),
+            Command::Dump => self.dump(),
         }
         Ok(())
     }

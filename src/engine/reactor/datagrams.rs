@@ -66,6 +66,15 @@ impl<N: Net> Reactor<N> {
         }
     }
 
+    /// Answers by the options that the services have by now. Who speaks to a network stays in its room.
+    pub(super) fn renew_datagrams(&mut self) {
+        for it in self.datagrams.iter_mut().filter(|it| it.outlet.is_none()) {
+            if let Some(service) = self.services.get(usize::from(it.service)) {
+                it.exchange = Exchange::new(service.session());
+            }
+        }
+    }
+
     pub(super) fn note_datagrams(&mut self, index: usize) {
         if let Some(datagrams) = self.datagrams.get_mut(index) {
             datagrams.waiting = true;

@@ -32,6 +32,7 @@ fn reactor_of(protocol: &str, options: toml::Table, capacity: usize) -> (Reactor
         shared: Arc::new(shared()),
         capacity,
         grace: Duration::from_secs(5),
+        reload: Reload::default(),
     };
     let mut reactor = Reactor::new(sim.clone(), settings, Guard::new(vec![]));
     reactor.add_listener((), 0);

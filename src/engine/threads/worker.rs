@@ -320,7 +320,7 @@ impl Worker {
             return;
         }
         self.state.shared.observer.closed(&Closed {
-            service: self.state.services.get(self.service).map_or("", |service| &service.name),
+            service: self.state.services().get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: self.opened.elapsed().as_secs_f64(),
             read: self.read,
