@@ -16,6 +16,8 @@ use crate::room::MemberId;
 use crate::shared::Shared;
 use crate::time::Time;
 
+use stuck::Stuck;
+
 /// Where a connection is between its first and its last moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
@@ -37,19 +39,6 @@ pub struct Buffers {
     /// Output that the socket has not taken.
     pub out: Out,
     stuck: Stuck,
-}
-
-/// Since when an engine has been watching how a peer takes what it is owed, and how much it had by then.
-#[derive(Debug, Clone, Copy)]
-struct Stuck {
-    since: Time,
-    taken: u64,
-}
-
-impl Default for Stuck {
-    fn default() -> Self {
-        Self { since: Time::NEVER, taken: 0 }
-    }
 }
 
 /// What the connections of an engine share: buffers not in use, so that a reply costs no allocation, and
@@ -352,26 +341,6 @@ impl Conn {
         self.buffers.as_ref().is_none_or(|buffers| buffers.out.is_empty())
     }
 
-    /// Since when the peer has been owed something, as far as an engine has looked: from now on, if it did
-    /// not before. `taken` is what the peer has by now.
-    pub fn stuck_since(&mut self, now: Time, taken: impl FnOnce() -> u64) -> Time {
-        let Some(buffers) = &mut self.buffers else { return Time::NEVER };
-        if buffers.stuck.since == Time::NEVER {
-            buffers.stuck = Stuck { since: now, taken: taken() };
-        }
-        buffers.stuck.since
-    }
-
-    /// Whether the peer has taken at least so much since [`Conn::stuck_since`]; if so, it is watched anew.
-    pub fn has_taken(&mut self, taken: u64, least: u64, now: Time) -> bool {
-        let Some(buffers) = &mut self.buffers else { return true };
-        let has = taken.saturating_sub(buffers.stuck.taken) >= least;
-        if has {
-            buffers.stuck = Stuck { since: now, taken };
-        }
-        has
-    }
-
     /// Whether the session does something that no peer can hurry: a job, or a turn that is due.
     pub fn is_working(&self) -> bool {
         self.state.intersects(State::JOB) || self.has_turn()
@@ -506,5 +475,6 @@ fn cx<'a>(input: Input<'a>, out: &'a mut Out, deadline: &'a mut Time, env: &Env<
 // An idle connection is this and little more: see the reactor's slot.
 const _: () = assert!(size_of::<Conn>() <= 40);
 
+mod stuck;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,8 @@ fn moment(stamp: u32, now: Time) -> Time {
 
 /// A moment as a stamp.
 #[inline]
+// What is cut off is what a stamp leaves out.
+#[allow(clippy::cast_possible_truncation)]
 pub(super) fn low(now: Time) -> u32 {
     now.as_millis() as u32
 }
