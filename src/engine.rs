@@ -10,11 +10,14 @@ use crate::shared::Shared;
 
 pub mod control;
 pub mod datagram;
+mod doors;
 mod keyboard;
 pub mod mio_net;
 pub mod net;
 mod outlet;
+mod patience;
 pub mod reactor;
+pub mod reload;
 pub mod sockets;
 pub mod threads;
 
@@ -23,6 +26,7 @@ use datagram::Guard;
 use mio_net::MioNet;
 use net::Source;
 use reactor::{Reactor, Settings};
+use reload::Reload;
 
 /// The ways to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct Setup {
     /// The operator's signals and keys, listened to since before anybody was told that the program is
     /// ready: a signal that came meanwhile is not lost.
     pub control: Control,
+    /// How the configuration is read again.
+    pub reload: Reload,
 }
 
 /// Serves until the operator stops it: INT, TERM, or Esc on the terminal.
@@ -79,8 +85,8 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
             streams.push((listener.socket, service));
         }
     }
-    let Setup { services, shared, grace, .. } = setup;
-    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace }, guard);
+    let Setup { services, shared, grace, reload, .. } = setup;
+    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace, reload }, guard);
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
     }
