@@ -5,6 +5,7 @@
 
 use bitflags::bitflags;
 
+use crate::access::Refusal;
 use crate::helper::Job;
 use crate::input::Input;
 use crate::limits;
@@ -19,6 +20,7 @@ mod life;
 
 pub use life::Life;
 use life::Packed;
+use stuck::Stuck;
 
 /// What is in flight, both ways; borrowed from a [`Pool`] while there is any.
 #[derive(Debug, Default)]
@@ -27,6 +29,7 @@ pub struct Buffers {
     input: Vec<u8>,
     /// Output that the socket has not taken.
     pub out: Out,
+    stuck: Stuck,
 }
 
 /// What the connections of an engine share: buffers not in use, so that a reply costs no allocation, and
@@ -45,7 +48,8 @@ impl Pool {
 
     /// Takes buffers back in which nothing waits; those that have grown large are not kept.
     #[inline]
-    fn give(&mut self, buffers: Box<Buffers>) {
+    fn give(&mut self, mut buffers: Box<Buffers>) {
+        buffers.stuck.since = Time::NEVER;
         let is_small = buffers.out.capacity().max(buffers.input.capacity()) <= limits::POOL_CAPACITY;
         if is_small && self.free.len() < limits::POOL_BOXES {
             self.free.push(buffers);
@@ -132,6 +136,25 @@ impl Conn {
     /// Starts the session.
     pub fn open(&mut self, env: &mut Env<'_>) {
         self.call(|session, cx| session.open(cx), &[], env);
+    }
+
+    /// Sends what a service has for everyone, before the session says anything.
+    pub fn greet(&mut self, banner: &str, env: &mut Env<'_>) {
+        let print = |_: &mut dyn Handler, cx: &mut Cx<'_>| {
+            cx.out.print(format_args!("{banner}\r\n"));
+            Flow::Continue
+        };
+        self.call(print, &[], env);
+    }
+
+    /// Has the session say why the peer is not let in, if it has words for that; else it is over at once.
+    pub fn refuse(&mut self, refusal: Refusal, env: &mut Env<'_>) {
+        self.call(|session, cx| session.turn_away(refusal, cx), &[], env);
+    }
+
+    /// Ends the session as if it had done so itself: what it owes is still sent.
+    pub fn give_up(&mut self, why: Why, env: &mut Env<'_>) {
+        self.follow(Flow::Finish(why), env);
     }
 
     /// The peer sent `bytes`. Until [`Conn::settle`] the output may refer to them.
@@ -318,9 +341,19 @@ impl Conn {
         self.buffers.as_mut().map(|buffers| &mut buffers.out).filter(|out| !out.is_empty())
     }
 
+    /// How many bytes wait to be sent, those of files included.
+    pub fn owed(&self) -> u64 {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.out.owed())
+    }
+
     /// Whether nothing waits to be sent.
     pub fn is_flushed(&self) -> bool {
         self.buffers.as_ref().is_none_or(|buffers| buffers.out.is_empty())
+    }
+
+    /// Whether the session does something that no peer can hurry: a job, or a turn that is due.
+    pub fn is_working(&self) -> bool {
+        self.state.intersects(State::JOB) || self.has_turn()
     }
 
     /// Where the connection is in its life.
@@ -391,7 +424,7 @@ impl Conn {
     ) -> Flow {
         let Self { session, buffers, .. } = self;
         let mut deadline = Time::from(self.deadline);
-        let Buffers { input: left, out } = &mut **buffers.get_or_insert_with(|| env.pool.take());
+        let Buffers { input: left, out, .. } = &mut **buffers.get_or_insert_with(|| env.pool.take());
         if left.is_empty() {
             out.allow_passing(true);
             let mut cx = cx(Input::new(fresh), out, &mut deadline, env);
@@ -456,5 +489,6 @@ const _: () = assert!(limits::LINGER_KIB < life::MOST_KIB);
 // An idle connection is this and little more: see the reactor's slot.
 const _: () = assert!(size_of::<Conn>() <= 32);
 
+mod stuck;
 #[cfg(test)]
 mod tests;

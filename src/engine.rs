@@ -13,14 +13,17 @@ use crate::shared::Shared;
 mod blocking;
 pub mod control;
 pub mod datagram;
+mod doors;
 pub mod iterative;
 mod keyboard;
 pub mod mio_net;
 mod name;
 pub mod net;
 mod outlet;
+mod patience;
 pub mod processes;
 pub mod reactor;
+pub mod reload;
 pub mod sockets;
 pub mod threads;
 
@@ -30,6 +33,7 @@ use mio_net::MioNet;
 pub use name::{Engine, Serving};
 use net::Source;
 use reactor::{Reactor, Settings};
+use reload::Reload;
 
 /// Everything an engine needs to serve.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub struct Setup {
     /// The operator's signals and keys, listened to since before anybody was told that the program is
     /// ready: a signal that came meanwhile is not lost.
     pub control: Control,
+    /// How the configuration is read again.
+    pub reload: Reload,
 }
 
 /// Serves until the operator stops it: INT, TERM, or Esc on the terminal.
@@ -66,9 +72,9 @@ pub fn serve(engine: Engine, setup: Setup) -> io::Result<()> {
 fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     let guard = Guard::new(setup.udp_ports());
     let capacity = setup.capacity();
-    let Setup { services, listeners, shared, grace, control, .. } = setup;
+    let Setup { services, listeners, shared, grace, control, reload, .. } = setup;
     let Watched { net, streams, datagrams } = watch(control, listeners)?;
-    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace }, guard);
+    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace, reload }, guard);
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
     }

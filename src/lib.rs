@@ -40,6 +40,7 @@
 //!
 //! Nothing runs back up this path.
 
+pub mod access;
 pub mod bind;
 pub mod check;
 pub mod checksum;

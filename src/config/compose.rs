@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::draft::{Draft, is_known_option};
+use super::draft::{Draft, is_known_option, is_limit};
 use super::file::{ConfigFile, Names, Setting};
 use super::places::{Common, hosts, loopback, places, strings};
 use super::{Error, Origin, files};
@@ -37,13 +37,16 @@ pub(super) fn services(args: &ServeArgs, file: &ConfigFile, engine: Engine) -> R
         let options = draft.options(row.kind, &defaults)?;
         // What is wrong with a service that does not run is said all the same.
         let places = places(draft, row, &options, services.len(), &common)?;
+        let mut policy = draft.policy(places.iter().any(|place| place.at.is_open()), &defaults)?;
+        draft.check_banner(&policy, &options)?;
+        policy.banner = policy.banner.filter(|_| options.takes_banner());
         if let Some(asked) = chosen.get(&draft.name) {
             if let Some(reason) = engine.refusal(row) {
                 unserved.push(refuse(engine, services.len(), reason, asked.as_ref())?);
             } else {
                 all_places.extend(places);
             }
-            services.push(Service { name: draft.name.clone(), row, options });
+            services.push(Service { name: draft.name.clone(), row, options, policy });
         }
     }
     if services.len() == unserved.len() {
@@ -198,7 +201,7 @@ fn common(args: &ServeArgs, file: &ConfigFile) -> Result<Common, Error> {
 fn defaults(file: &ConfigFile) -> Result<Vec<Setting>, Error> {
     let options: Vec<Setting> =
         file.defaults.iter().filter(|setting| setting.key != "bind").cloned().collect();
-    match options.iter().find(|setting| !is_known_option(setting)) {
+    match options.iter().find(|setting| !is_limit(setting) && !is_known_option(setting)) {
         None => Ok(options),
         Some(unknown) => {
             let message = format_args!("defaults: unknown key \"{}\"; no protocol has it", unknown.key);

@@ -29,8 +29,18 @@ const KIB_AT: u32 = 5;
 /// The most kibibytes that can be counted.
 pub(super) const MOST_KIB: u16 = u16::MAX >> KIB_AT;
 
-const REASONS: [Why; 7] =
-    [Why::PeerDone, Why::PeerReset, Why::Complete, Why::TimedOut, Why::BadInput, Why::Shutdown, Why::Failed];
+const REASONS: [Why; 8] = [
+    Why::PeerDone,
+    Why::PeerReset,
+    Why::Complete,
+    Why::TimedOut,
+    Why::BadInput,
+    Why::Refused,
+    Why::Shutdown,
+    Why::Failed,
+];
+
+const _: () = assert!(REASONS.len() == Why::Failed as usize + 1 && REASONS.len() <= WHY as usize + 1);
 
 impl Packed {
     /// That of a new connection.

@@ -6,6 +6,7 @@
 //! end of input that `shutdown(2)` makes.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
+use super::patience::Patience;
 use super::sockets;
+use crate::access::Refusal;
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::limits;
 use crate::observer::Closed;
@@ -34,8 +37,17 @@ pub(super) const STACK: usize = 256 * 1024;
 
 /// Who serves the connection.
 pub(super) trait Host {
-    /// The services.
-    fn services(&self) -> &[Service];
+    /// The services as they are by now.
+    fn services(&self) -> Arc<Vec<Service>>;
+
+    /// How long whoever connects to the service of this index is waited for.
+    fn patience(&self, service: usize) -> Patience;
+
+    /// What whoever is let in there is sent first.
+    fn banner(&self, service: usize) -> Option<String>;
+
+    /// Whether a datagram that came to it from there is looked at.
+    fn hears(&self, service: usize, source: Option<IpAddr>) -> bool;
 
     /// What its connections share.
     fn shared(&self) -> &Arc<Shared>;
@@ -80,13 +92,22 @@ pub(super) struct Connection<H> {
     told_to_drain: bool,
     opened: Instant,
     moved: Moved,
+    patience: Patience,
+    /// When something was last heard or, in a room, said to it.
+    stirred: Time,
+    /// It was let in; else it is only told why not.
+    is_guest: bool,
 }
 
 impl<H: Host> Connection<H> {
     /// A connection of the service of this index; `None` if there is no such service.
     pub(super) fn new(host: H, id: ConnId, stream: Arc<OwnedFd>, peer: Peer, service: usize) -> Option<Self> {
         let conn = Conn::new(host.services().get(service)?.session());
+        let (patience, stirred) = (host.patience(service), host.now());
         Some(Self {
+            patience,
+            stirred,
+            is_guest: true,
             host,
             id,
             stream,
@@ -104,11 +125,17 @@ impl<H: Host> Connection<H> {
     }
 
     /// Serves the connection from its first to its last moment.
-    pub(super) fn run(mut self) -> Moved {
+    pub(super) fn run(mut self, entered: Result<(), Refusal>) -> Moved {
         // A peer that does not read must not hide the deadlines.
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
-        self.call(Conn::open);
+        match entered {
+            Ok(()) => self.open(),
+            Err(refusal) => {
+                self.is_guest = false;
+                self.call(|conn, env| conn.refuse(refusal, env));
+            }
+        }
         self.flush(0);
         let why = loop {
             match self.conn.life() {
@@ -130,6 +157,14 @@ impl<H: Host> Connection<H> {
         self.moved
     }
 
+    fn open(&mut self) {
+        let banner = self.host.banner(self.service);
+        if let Some(banner) = banner {
+            self.call(|conn, env| conn.greet(&banner, env));
+        }
+        self.call(Conn::open);
+    }
+
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
         if self.host.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
@@ -137,7 +172,8 @@ impl<H: Host> Connection<H> {
             self.call(Conn::drain);
             return self.flush(0);
         }
-        let wait = self.conn.deadline().since(self.host.now());
+        let now = self.host.now();
+        let wait = self.conn.deadline().since(now);
         if wait.is_some_and(|wait| wait.is_zero()) {
             self.call(Conn::tick);
             return self.flush(0);
@@ -145,7 +181,12 @@ impl<H: Host> Connection<H> {
         if self.conn.is_paused() && self.conn.life() == Life::Open {
             return std::thread::sleep(wait.unwrap_or_default());
         }
-        self.set_timeout(wait);
+        let silence = self.silence(now);
+        if silence.is_some_and(|wait| wait.is_zero()) {
+            self.call(|conn, env| conn.give_up(Why::TimedOut, env));
+            return self.flush(0);
+        }
+        self.set_timeout(wait.into_iter().chain(silence).min());
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = rustix::io::read(&*self.stream, &mut buffer);
         self.buffer = buffer;
@@ -158,8 +199,20 @@ impl<H: Host> Connection<H> {
         }
     }
 
+    /// How much longer the service waits for a peer that is silent; `None` for ever.
+    fn silence(&mut self, now: Time) -> Option<Duration> {
+        if self.patience.is_endless() || self.conn.life() != Life::Open {
+            return None;
+        }
+        if self.writer.as_ref().is_some_and(Writer::has_written) {
+            self.stirred = now;
+        }
+        self.patience.silence_due(self.stirred, self.moved.read > 0).since(now)
+    }
+
     fn input(&mut self, n: usize) {
         self.moved.read += n as u64;
+        self.stirred = self.host.now();
         if let Life::Lingering(why) = self.conn.life() {
             if self.conn.has_lingered(n) {
                 self.conn.fail(why);
@@ -189,7 +242,7 @@ impl<H: Host> Connection<H> {
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
     fn finish(&mut self, why: Why) {
         // A session that ends before anything was read cannot know what is on its way.
-        let unheard = why == Why::Complete && self.moved.read == 0;
+        let unheard = matches!(why, Why::Complete | Why::Refused) && self.moved.read == 0;
         let may_be_unread = why == Why::BadInput || unheard || sockets::has_unread(&*self.stream);
         if self.conn.is_peer_done() || !may_be_unread {
             return self.conn.fail(why);
@@ -269,6 +322,21 @@ impl<H: Host> Connection<H> {
         if is_due {
             self.call(Conn::tick);
         }
+        self.look_at_progress();
+    }
+
+    /// Gives up a peer that takes next to nothing for as long as the service waits.
+    fn look_at_progress(&mut self) {
+        if !self.patience.minds_progress() || self.conn.life() != Life::Open {
+            return;
+        }
+        let now = self.host.now();
+        let taken = sockets::received(self.stream.as_fd()).unwrap_or(self.moved.written);
+        let since = self.conn.stuck_since(now, || taken);
+        if self.patience.progress_due(since) <= now && !self.conn.has_taken(taken, limits::PROGRESS, now) {
+            self.conn.fail(Why::TimedOut);
+        }
+        self.stirred = now;
     }
 
     fn close(&mut self, mut why: Why) {
@@ -278,12 +346,20 @@ impl<H: Host> Connection<H> {
                 why = Why::TimedOut;
             }
         }
-        self.call(|conn, env| conn.closed(why, env));
+        if self.is_guest {
+            self.call(|conn, env| conn.closed(why, env));
+        }
         if let Some(writer) = self.writer.take() {
             // Its last write may be waiting for a peer that does not read.
             let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
             self.moved.written += writer.join(self.host.shared());
         }
+        if self.is_guest {
+            self.note_end(why);
+        }
+    }
+
+    fn note_end(&self, why: Why) {
         self.host.shared().observer.closed(&Closed {
             service: self.host.services().get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,

@@ -18,8 +18,9 @@ use rustix::net::SocketFlags;
 use rustix::pipe::PipeFlags;
 
 use super::blocking::{Host, STACK};
-use super::control::{Command, Control};
+use super::control::Control;
 use super::datagram::Guard;
+use super::reload::Reload;
 use super::threads::{Client, State};
 use super::{Setup, sockets};
 use crate::limits;
@@ -50,7 +51,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), CONNECTION_ENDED)?;
     let udp_ports = setup.udp_ports();
-    let Setup { services, listeners, shared, grace, mut control, .. } = setup;
+    let Setup { services, listeners, shared, grace, mut control, mut reload, .. } = setup;
     control.register(poll.registry(), CONTROL)?;
     let state = State::new(services, shared, waker);
     let mut streams = Vec::new();
@@ -67,25 +68,27 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let server =
         Server { state: Arc::clone(&state), listeners: streams, stop, first, next, full: false, said: false };
     thread::Builder::new().stack_size(STACK).spawn(move || server.run())?;
-    wait_for_operator(&state, &mut poll, &mut control)?;
+    wait_for_operator(&state, &mut poll, &mut control, &mut reload)?;
     drop(accepting);
     state.begin_drain(grace);
     state.wait_for_end(&mut poll, &mut control, grace)
 }
 
 /// Waits until the operator, or a service that has done its work once, wants to stop.
-fn wait_for_operator(state: &Arc<State>, poll: &mut Poll, control: &mut Control) -> io::Result<()> {
+fn wait_for_operator(
+    state: &Arc<State>,
+    poll: &mut Poll,
+    control: &mut Control,
+    reload: &mut Reload,
+) -> io::Result<()> {
     let mut events = Events::with_capacity(8);
     loop {
         match poll.poll(&mut events, control.wait()) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => other?,
         }
-        match control.command() {
-            Some(Command::Drain) => return Ok(()),
-            Some(Command::Quit) => return Err(super::stopped_at_once()),
-            None if state.shared().is_stop_due() => return Ok(()),
-            None => {}
+        if state.obey(control, reload)? || state.shared().is_stop_due() {
+            return Ok(());
         }
     }
 }
@@ -94,8 +97,8 @@ impl Server {
     fn run(mut self) {
         while self.wait() {
             let Some(client) = self.accept() else { continue };
-            self.state.enter(self.next, &client.stream);
-            self.state.serve(self.next, client);
+            let Some(entered) = self.state.enter(self.next, &client) else { continue };
+            self.state.serve(self.next, client, entered);
             self.next = self.next.wrapping_add(1);
         }
     }

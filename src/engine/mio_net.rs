@@ -11,11 +11,12 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
 
 use super::control::{Command, Control};
-use super::net::{Accepted, Datagram, LAST_GENERATION, Net, Ready, Source};
+use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
 use crate::helper::{Helper, Job};
 use crate::lan::Outlet;
 use crate::limits;
+use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::time::Time;
 
@@ -107,9 +108,9 @@ impl Net for MioNet {
         Ok(())
     }
 
-    fn accept(&mut self, listener: &OwnedFd) -> Result<Accepted<OwnedFd>, Errno> {
+    fn accept(&mut self, listener: &OwnedFd) -> Result<(OwnedFd, Peer), Errno> {
         let (stream, peer) = sockets::accept(listener.as_fd(), SocketFlags::NONBLOCK)?;
-        Ok(Accepted::Here(stream, peer))
+        Ok((stream, peer))
     }
 
     fn watch(&mut self, stream: &OwnedFd, id: ConnId) -> io::Result<()> {

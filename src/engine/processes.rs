@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::datagram::Guard;
+use super::doors::Doors;
 use super::reactor::{Reactor, Settings};
 use super::{Setup, Watched, sockets};
 use crate::service::{Address, Listener, Service};
@@ -37,7 +38,9 @@ use net::{ForkListener, ForkNet};
 /// What every process knows.
 #[derive(Debug)]
 struct Site {
-    services: Vec<Service>,
+    services: RefCell<Arc<Vec<Service>>>,
+    /// A child's own, for what it asks of them; the parent lets in by those of its reactor.
+    doors: RefCell<Doors>,
     shared: Arc<Shared>,
     started: Instant,
 }
@@ -48,7 +51,9 @@ type Desk = Rc<RefCell<Option<Work>>>;
 /// Serves until the operator stops it.
 pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let (services, shared) = (setup.services.clone(), Arc::clone(&setup.shared));
-    let site = Rc::new(Site { services, shared, started: Instant::now() });
+    let doors = RefCell::new(Doors::new(&services));
+    let services = RefCell::new(Arc::new(services));
+    let site = Rc::new(Site { services, doors, shared, started: Instant::now() });
     let desk = Desk::default();
     let result = parent(setup, &site, &desk);
     let work = desk.take();
@@ -61,7 +66,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
 /// What the parent does; a child returns from here at once, with its work on the desk.
 fn parent(setup: Setup, site: &Rc<Site>, desk: &Desk) -> io::Result<()> {
     let (capacity, udp_ports) = (setup.capacity(), setup.udp_ports());
-    let Setup { services, listeners, shared, grace, mut control, .. } = setup;
+    let Setup { services, listeners, shared, grace, mut control, reload, .. } = setup;
     let mut children = Children::new()?;
     let (answering, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().partition(is_answering);
     for listener in answering {
@@ -78,7 +83,7 @@ fn parent(setup: Setup, site: &Rc<Site>, desk: &Desk) -> io::Result<()> {
     }
     let Watched { net, streams, datagrams } = super::watch(control, listeners)?;
     let net = ForkNet::new(net, children, Rc::clone(site), Rc::clone(desk))?;
-    let settings = Settings { services, shared, capacity, grace };
+    let settings = Settings { services, shared, capacity, grace, reload };
     let mut reactor = Reactor::new(net, settings, Guard::new(udp_ports));
     for (socket, service) in streams {
         reactor.add_listener(ForkListener { socket, service: usize::from(service) }, service);

@@ -20,8 +20,10 @@ use slab::Slab;
 
 use super::control::Command;
 use super::datagram::Guard;
+use super::doors::{Doors, Left};
 use super::net::LAST_GENERATION;
 use super::net::{Net, Ready, Source};
+use super::reload::Reload;
 use crate::conn::Pool;
 use crate::limits;
 use crate::protocol::{ConnId, Why};
@@ -34,12 +36,15 @@ use crate::timer::Timers;
 mod accept;
 mod datagrams;
 mod feed;
+mod operator;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use accept::Acceptor;
 use datagrams::Datagrams;
+use operator::Turns;
 use slot::Slot;
 
 /// What a connection needs of the reactor while it has its turn. Of this, `Conn` is lent an
@@ -68,6 +73,8 @@ pub struct Settings {
     pub capacity: usize,
     /// How long a drain may take.
     pub grace: Duration,
+    /// How the configuration is read again.
+    pub reload: Reload,
 }
 
 /// See the module.
@@ -76,6 +83,10 @@ pub struct Reactor<N: Net> {
     context: Context<N>,
     /// The one buffer that every read goes into.
     buffer: Box<[u8]>,
+    /// Who is let in.
+    doors: Doors,
+    reload: Reload,
+    turns: Turns,
     acceptor: Acceptor<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
     /// When what was too much for the last second may be sent out to a network.
@@ -104,9 +115,10 @@ pub struct Reactor<N: Net> {
 impl<N: Net> Reactor<N> {
     /// A reactor without listeners yet.
     pub fn new(net: N, settings: Settings, guard: Guard) -> Self {
-        let Settings { services, shared, capacity, grace } = settings;
+        let Settings { services, shared, capacity, grace, reload } = settings;
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
+        let doors = Doors::new(&services);
         Self {
             context: Context {
                 net,
@@ -118,6 +130,9 @@ impl<N: Net> Reactor<N> {
                 draining: false,
             },
             buffer,
+            doors,
+            reload,
+            turns: Turns::default(),
             acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
             speaking_due: Time::NEVER,
@@ -145,6 +160,7 @@ impl<N: Net> Reactor<N> {
     pub fn run(&mut self) -> io::Result<()> {
         while !self.is_drained() {
             let timeout = self.may_sleep();
+            self.turns.end(timeout);
             self.context.net.poll(&mut self.ready, timeout)?;
             self.turn()?;
         }
@@ -157,7 +173,9 @@ impl<N: Net> Reactor<N> {
     /// new connections; then the rooms, so that all that was said in the turn leaves in one write; last,
     /// when nobody can refer to them any more, the slots of the dead.
     fn turn(&mut self) -> io::Result<()> {
-        self.context.now = self.context.net.now();
+        let now = self.context.net.now();
+        self.turns.begin(self.context.now, now);
+        self.context.now = now;
         let mut ready = std::mem::take(&mut self.ready);
         let mut runnable = std::mem::take(&mut self.runnable);
         self.context.alone = ready.len() + runnable.len() <= 1 && !self.rooms_pending;
@@ -188,20 +206,27 @@ impl<N: Net> Reactor<N> {
             Source::Conn(id) => self.advance(id, |slot| slot.note(event)),
             Source::Listener(index) => self.acceptor.note(index),
             Source::Datagrams(index) => self.note_datagrams(index),
-            Source::Elsewhere => {
-                self.context.net.look_elsewhere();
-                self.acceptor.connection_closed();
-            }
+            Source::Elsewhere => self.look_elsewhere(),
             Source::Jobs => {
                 while let Some(id) = self.context.net.job_done() {
                     self.advance(id, |slot| slot.conn.job_done());
                 }
             }
-            Source::Control => match self.context.net.command() {
-                Some(Command::Drain) => self.drain()?,
-                Some(Command::Quit) => return Err(super::stopped_at_once()),
-                None => {}
-            },
+            Source::Control => {
+                while let Some(command) = self.context.net.command() {
+                    self.obey(command)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) -> io::Result<()> {
+        match command {
+            Command::Drain => self.drain()?,
+            Command::Quit => return Err(super::stopped_at_once()),
+            Command::Reload => self.read_again(),
+            Command::Dump => self.dump(),
         }
         Ok(())
     }
@@ -231,7 +256,9 @@ impl<N: Net> Reactor<N> {
         if slot.has_more_to_do() && slot.enqueue() {
             self.runnable.push(id);
         }
-        self.timers.arm(id.key, slot.conn.deadline(), self.context.now);
+        let patience = self.doors.patience(slot.service.into());
+        let due = slot.conn.deadline().min(slot.patience_due(patience, &self.context));
+        self.timers.arm(id.key, due, self.context.now);
     }
 
     /// Calls whose deadline has come. One that was moved later is armed again.
@@ -239,7 +266,8 @@ impl<N: Net> Reactor<N> {
         while let Some(key) = self.timers.pop(self.context.now) {
             let Some(slot) = self.slots.get_mut(key as usize) else { continue };
             let id = ConnId { key, generation: slot.generation };
-            slot.tick(id, &mut self.context, &mut self.buffer);
+            let patience = self.doors.patience(slot.service.into());
+            slot.tick(id, &mut self.context, &mut self.buffer, patience);
             self.settle(id);
         }
     }
@@ -261,7 +289,16 @@ impl<N: Net> Reactor<N> {
             self.timers.cancel(key);
             if let Some(mut slot) = self.slots.try_remove(key as usize) {
                 let id = ConnId { key, generation: slot.generation };
-                slot.close(id, &mut self.context);
+                let left = Left {
+                    source: slot.peer.ip(),
+                    was_in: slot.is_guest(),
+                    read: slot.read,
+                    written: slot.written,
+                };
+                self.doors.leave(slot.service.into(), &left);
+                if slot.is_guest() {
+                    slot.close(id, &mut self.context);
+                }
                 self.acceptor.connection_closed();
             }
         }

@@ -16,8 +16,10 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use super::blocking::{Host, STACK};
-use super::control::{Command, Control};
+use super::control::Control;
 use super::datagram::Guard;
+use super::doors::Left;
+use super::reload::Reload;
 use super::{Setup, sockets};
 use crate::limits;
 use crate::service::Address;
@@ -43,7 +45,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), CONNECTION_ENDED)?;
     let (capacity, udp_ports, grace) = (setup.capacity(), setup.udp_ports(), setup.grace);
-    let Setup { services, listeners, shared, mut control, .. } = setup;
+    let Setup { services, listeners, shared, mut control, reload, .. } = setup;
     control.register(poll.registry(), CONTROL)?;
     let state = State::new(services, shared, waker);
     let mut sockets = Vec::new();
@@ -61,7 +63,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
             sockets.push(ListenSocket { socket: listener.socket, service: listener.service, waiting: true });
         }
     }
-    MainThread { state, sockets, capacity, next: 0, full: false, said: false }.run(
+    MainThread { state, reload, sockets, capacity, next: 0, full: false, said: false }.run(
         &mut poll,
         &mut control,
         grace,
@@ -71,6 +73,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
 #[derive(Debug)]
 struct MainThread {
     state: Arc<State>,
+    reload: Reload,
     sockets: Vec<ListenSocket>,
     capacity: usize,
     /// Number of the next connection.
@@ -96,12 +99,10 @@ impl MainThread {
                     socket.waiting = true;
                 }
             }
-            match control.command() {
-                Some(Command::Drain) => break,
-                Some(Command::Quit) => return Err(super::stopped_at_once()),
-                None if self.state.shared().is_stop_due() => break,
-                None => self.accept_all(),
+            if self.state.obey(control, &mut self.reload)? || self.state.shared().is_stop_due() {
+                break;
             }
+            self.accept_all();
         }
         self.accept_all();
         self.sockets.clear();
@@ -152,12 +153,14 @@ impl MainThread {
     fn start(&mut self, client: Client) {
         let key = self.next;
         self.next = self.next.wrapping_add(1);
-        self.state.enter(key, &client.stream);
+        let Some(entered) = self.state.enter(key, &client) else { return };
         let state = Arc::clone(&self.state);
-        let work = move || state.serve(key, client);
+        let (source, service) = (client.peer.ip(), client.service);
+        let work = move || state.serve(key, client, entered);
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(work) {
             self.pause(&format!("no thread for another connection: {error}"));
-            self.state.leave(key);
+            let left = Left { source, was_in: entered.is_ok(), read: 0, written: 0 };
+            self.state.leave(key, service, &left);
         }
     }
 }

@@ -37,7 +37,7 @@ mod page;
 pub(in crate::protocol) mod plain;
 mod ranges;
 mod refusal;
-mod reply;
+pub(in crate::protocol) mod reply;
 mod request;
 mod resource;
 mod root;
@@ -69,6 +69,10 @@ impl Protocol for Http {
         let _ = options.private.set(private.to_vec());
     }
 
+    fn takes_banner() -> bool {
+        false
+    }
+
     fn new(options: &Arc<Options>) -> Self {
         Self(Stage::new(options))
     }
@@ -78,6 +82,10 @@ impl Handler for Http {
     fn open(&mut self, cx: &mut Cx<'_>) -> Flow {
         *cx.deadline = cx.now.after(self.0.options().first_byte_timeout);
         Flow::Continue
+    }
+
+    fn turn_away(&mut self, refusal: crate::access::Refusal, cx: &mut Cx<'_>) -> Flow {
+        reply::turn_away(refusal, cx)
     }
 
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Answer, Cx, Flow, Handler, Why};
+use crate::access::Refusal;
 use crate::escape::Escaped;
 use crate::framing::{End, Lines, LinesAtRest, Message, Next, Telnet};
 use crate::helper::Job;
@@ -268,6 +269,10 @@ impl<T: LineProtocol> Handler for Line<T> {
         state.protocol.open(cx)
     }
 
+    fn turn_away(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
+        refuse(refusal, cx)
+    }
+
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.0.restart_quiet(cx);
         self.0.messages(cx)
@@ -332,6 +337,12 @@ pub fn complain(problem: &str, sent: &[u8], advice: &str, end: End, cx: &mut Cx<
     let quoted = Escaped::bounded(sent, 60);
     cx.out.print(format_args!("error: {problem} \"{quoted}\"; {advice}"));
     cx.out.push(end.or_lf());
+}
+
+/// Tells, in a line, why a peer is not let in.
+pub fn refuse(refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
+    cx.out.print(format_args!("error: {}\r\n", refusal.reason()));
+    Flow::Finish(Why::Refused)
 }
 
 /// Refuses a message that is longer than `max` bytes.

@@ -1,15 +1,19 @@
 //! What a child does, once all that is its parent's is dropped and closed.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::super::blocking::{Connection, Host, datagrams};
 use super::super::datagram::Guard;
+use super::super::patience::Patience;
 use super::super::threads::Client;
 use super::Site;
 use super::children::{Birth, Report};
 use super::relay::{self, End};
+use rustix::fs::OFlags;
+
 use crate::protocol::ConnId;
 use crate::service::Service;
 use crate::shared::Shared;
@@ -53,10 +57,14 @@ impl Work {
         }
         match self.task {
             Task::Serve(Client { stream, peer, service }) => {
+                // The parent would not have waited for it.
+                let _ = rustix::fs::fcntl_getfl(&*stream)
+                    .and_then(|flags| rustix::fs::fcntl_setfl(&*stream, flags - OFlags::NONBLOCK));
                 let id = ConnId { key: std::process::id(), generation: 0 };
                 if let Some(connection) = Connection::new(site, id, stream, peer, service) {
-                    let moved = connection.run();
-                    Report::Served { moved, stop: site.shared.is_stop_due() }.send(&reports);
+                    let moved = connection.run(Ok(()));
+                    let (child, stop) = (std::process::id().into(), site.shared.is_stop_due());
+                    Report::Served { child, moved, stop }.send(&reports);
                 }
             }
             Task::Relay { client, parent } => {
@@ -73,8 +81,20 @@ impl Work {
 }
 
 impl Host for &Site {
-    fn services(&self) -> &[Service] {
-        &self.services
+    fn services(&self) -> Arc<Vec<Service>> {
+        Arc::clone(&self.services.borrow())
+    }
+
+    fn patience(&self, service: usize) -> Patience {
+        self.doors.borrow().patience(service)
+    }
+
+    fn banner(&self, service: usize) -> Option<String> {
+        self.doors.borrow().banner(service).map(str::to_owned)
+    }
+
+    fn hears(&self, service: usize, source: Option<IpAddr>) -> bool {
+        self.doors.borrow_mut().hears(service, source, self.now())
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::OFlags;
@@ -13,6 +14,7 @@ use signal_hook::consts::SIGCHLD;
 use signal_hook_mio::v1_0::Signals;
 
 use super::super::blocking::Moved;
+use super::super::net::Gone;
 use crate::shared::Shared;
 use crate::sys::{self, Fork, Newborn};
 
@@ -27,9 +29,9 @@ pub(super) enum Role {
     Datagrams,
 }
 
-/// The length of a report: a kind and two numbers. A pipe takes as little as that whole or not at all, so that the
+/// The length of a report: a kind and three numbers. A pipe takes as little as that whole or not at all, so that the
 /// reports of several children are never mixed up.
-const REPORT: usize = 24;
+const REPORT: usize = 32;
 
 /// Which of the two a process is.
 #[derive(Debug)]
@@ -51,6 +53,10 @@ pub(super) struct Birth {
 /// See the module. When dropped by the parent, it ends whoever is left, and waits for that.
 pub(super) struct Children {
     running: HashMap<Pid, Role>,
+    /// The connections of those that serve one, by number of the process.
+    served: HashMap<u64, Gone>,
+    /// Connections that have ended, until the doors know.
+    gone: Vec<Gone>,
     /// Those that have to do with a connection.
     connections: usize,
     /// Tells that one has ended.
@@ -76,12 +82,28 @@ impl Children {
         rustix::fs::fcntl_setfl(&read_reports, OFlags::NONBLOCK)?;
         let (running, connections, resets) = (HashMap::new(), 0, HashSet::new());
         let write_reports = Some(write_reports);
-        Ok(Self { running, connections, signals, read_reports, resets, write_reports })
+        let (served, gone) = (HashMap::new(), Vec::new());
+        Ok(Self { running, served, gone, connections, signals, read_reports, resets, write_reports })
     }
 
     /// How many of them have to do with a connection.
     pub(super) fn connections(&self) -> usize {
         self.connections
+    }
+
+    /// A child serves this connection.
+    pub(super) fn note(&mut self, child: Pid, service: usize, source: Option<IpAddr>) {
+        self.served.insert(number(child), Gone { service, source, read: 0, written: 0 });
+    }
+
+    /// Who is served by a child, by index of the service and source.
+    pub(super) fn inside(&self) -> Vec<(usize, Option<IpAddr>)> {
+        self.served.values().map(|it| (it.service, it.source)).collect()
+    }
+
+    /// A connection that has ended and has not been named yet.
+    pub(super) fn gone(&mut self) -> Option<Gone> {
+        self.gone.pop()
     }
 
     /// Makes a child.
@@ -108,15 +130,18 @@ impl Children {
     /// Takes leave of those that have ended, and adds what they reported.
     pub(super) fn reap(&mut self, shared: &Shared) {
         self.signals.pending().for_each(drop);
+        let mut ended = Vec::new();
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let Some(role) = self.running.remove(&pid) else { continue };
             self.resets.remove(&number(pid));
+            ended.push(number(pid));
             self.connections -= usize::from(role != Role::Datagrams);
             if !is_expected(status) {
                 log::warn!("process {} ended badly: {status:?}", pid.as_raw_nonzero());
             }
         }
         self.read_reports(shared);
+        self.gone.extend(ended.iter().filter_map(|child| self.served.remove(child)));
     }
 
     fn read_reports(&mut self, shared: &Shared) {
@@ -127,7 +152,10 @@ impl Children {
             let (reports, _) = buffer.get(..n).unwrap_or_default().as_chunks::<REPORT>();
             for report in reports {
                 match Report::parse(report) {
-                    Report::Served { moved, stop } => {
+                    Report::Served { child, moved, stop } => {
+                        if let Some(gone) = self.served.get_mut(&child) {
+                            (gone.read, gone.written) = (moved.read, moved.written);
+                        }
                         shared.observer.count(moved.read, moved.written);
                         if stop {
                             shared.stop();
@@ -171,6 +199,8 @@ impl Drop for Children {
 pub(super) enum Report {
     /// The connection that it served is over.
     Served {
+        /// The number of the process.
+        child: u64,
         moved: Moved,
         /// Its session wants the daemon to stop.
         stop: bool,
@@ -184,8 +214,8 @@ impl Report {
     /// Leaves it for the parent.
     pub(super) fn send(self, to: &OwnedFd) {
         let numbers = match self {
-            Self::Served { moved, stop } => [stop.into(), moved.read, moved.written],
-            Self::Reset(relay) => [2, relay, 0],
+            Self::Served { child, moved, stop } => [stop.into(), child, moved.read, moved.written],
+            Self::Reset(relay) => [2, relay, 0, 0],
         };
         let mut bytes = [0; REPORT];
         for (place, number) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
@@ -198,9 +228,11 @@ impl Report {
     fn parse(bytes: &[u8; REPORT]) -> Self {
         let mut numbers = bytes.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
         let mut next = || numbers.next().unwrap_or(0);
-        match (next(), next(), next()) {
-            (2, relay, _) => Self::Reset(relay),
-            (kind, read, written) => Self::Served { moved: Moved { read, written }, stop: kind != 0 },
+        match (next(), next(), next(), next()) {
+            (2, relay, ..) => Self::Reset(relay),
+            (kind, child, read, written) => {
+                Self::Served { child, moved: Moved { read, written }, stop: kind != 0 }
+            }
         }
     }
 }
@@ -223,7 +255,7 @@ mod tests {
     fn a_report_says_what_was_moved() {
         let (read, write) = rustix::pipe::pipe().unwrap();
         let moved = Moved { read: 7, written: u64::MAX - 1 };
-        for sent in [Report::Served { moved, stop: true }, Report::Reset(4711)] {
+        for sent in [Report::Served { child: 12, moved, stop: true }, Report::Reset(4711)] {
             sent.send(&write);
             let mut buffer = [0; REPORT];
             assert_eq!(rustix::io::read(&read, &mut buffer), Ok(REPORT));

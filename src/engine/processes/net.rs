@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,15 +14,18 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Pid;
 
 use super::super::control::Command;
+use super::super::doors::Doors;
 use super::super::mio_net::MioNet;
-use super::super::net::{Accepted, Datagram, Net, Ready, Source};
+use super::super::net::{Accepted, Datagram, Gone, Net, Ready, Source};
 use super::super::sockets::{self, WayBack};
 use super::super::threads::Client;
 use super::children::{Children, Forked, Role};
 use super::{Desk, Site, Task, Work};
 use crate::helper::Job;
 use crate::lan::Outlet;
+use crate::peer::Peer;
 use crate::protocol::ConnId;
+use crate::service::Service;
 use crate::time::Time;
 
 /// A listening socket, and the index of its service.
@@ -41,7 +45,7 @@ pub(super) struct ForkNet {
     /// The processes behind the sockets of the parent's connections, by what the sockets are now.
     relays: HashMap<RawFd, Pid>,
     /// Who was accepted when there was no room for another process; at most one of a service.
-    unserved: HashMap<usize, Client>,
+    unserved: HashMap<usize, (OwnedFd, Peer)>,
     /// Connections of the parent whose jobs are done.
     done: VecDeque<ConnId>,
 }
@@ -67,42 +71,38 @@ impl ForkNet {
 
     /// Makes a process for a client. If the clients of its service hear each other, the parent goes on with
     /// a socket that leads there.
-    fn start(&mut self, client: Client) -> Result<Accepted<OwnedFd>, Errno> {
+    fn start(&mut self, client: &Client) -> Result<Accepted<OwnedFd>, Errno> {
         // What was noted is written by the parent alone.
         self.site.shared.end_turn();
-        let has_rooms = self.site.services.get(client.service).is_some_and(|service| service.row.rooms);
+        let has_rooms = self.site.services.borrow().get(client.service).is_some_and(|it| it.row.rooms);
         if !has_rooms {
-            return match self.fork(Role::Serves, &client)? {
-                Forked::Child(birth) => Ok(self.leave(Work { birth, task: Task::Serve(client) })),
-                Forked::Parent(_) => {
+            return match self.fork(Role::Serves)? {
+                Forked::Child(birth) => Ok(self.leave(Work { birth, task: Task::Serve(client.clone()) })),
+                Forked::Parent(child) => {
+                    self.children.note(child, client.service, client.peer.ip());
                     self.site.shared.observer.opened();
                     Ok(Accepted::Elsewhere)
                 }
             };
         }
-        let (ours, theirs) = pair().inspect_err(|_| self.put_off(&client))?;
-        match self.fork(Role::Relays, &client)? {
+        let (ours, theirs) = pair()?;
+        match self.fork(Role::Relays)? {
             Forked::Child(birth) => {
                 drop(ours);
-                Ok(self.leave(Work { birth, task: Task::Relay { client: client.stream, parent: theirs } }))
+                let client = Arc::clone(&client.stream);
+                Ok(self.leave(Work { birth, task: Task::Relay { client, parent: theirs } }))
             }
             Forked::Parent(relay) => {
                 self.relays.insert(ours.as_raw_fd(), relay);
-                Ok(Accepted::Here(ours, client.peer))
+                Ok(Accepted::Here(ours, client.peer.clone()))
             }
         }
     }
 
-    fn fork(&mut self, role: Role, client: &Client) -> Result<Forked, Errno> {
-        self.children.fork(role).map_err(|error| {
-            self.put_off(client);
-            // `AGAIN` means that there is no room for a process; of an `accept` it means that nobody waits.
-            if error == Errno::AGAIN { Errno::NOMEM } else { error }
-        })
-    }
-
-    fn put_off(&mut self, client: &Client) {
-        self.unserved.insert(client.service, client.clone());
+    fn fork(&mut self, role: Role) -> Result<Forked, Errno> {
+        // `AGAIN` means that there is no room for a process; of an `accept` it means that nobody waits.
+        let no_room = |error| if error == Errno::AGAIN { Errno::NOMEM } else { error };
+        self.children.fork(role).map_err(no_room)
     }
 
     /// The child leaves the reactor and all that belongs to it.
@@ -126,14 +126,36 @@ impl Net for ForkNet {
     type WayBack = WayBack;
     type Outlet = Outlet;
 
-    fn accept(&mut self, listener: &ForkListener) -> Result<Accepted<OwnedFd>, Errno> {
-        let client = if let Some(client) = self.unserved.remove(&listener.service) {
-            client
-        } else {
-            let (stream, peer) = sockets::accept(listener.socket.as_fd(), SocketFlags::empty())?;
-            Client { stream: Arc::new(stream), peer, service: listener.service }
-        };
-        self.start(client)
+    fn accept(&mut self, listener: &ForkListener) -> Result<(OwnedFd, Peer), Errno> {
+        if let Some(client) = self.unserved.remove(&listener.service) {
+            return Ok(client);
+        }
+        // Whoever is refused is told by the parent, which must not wait.
+        sockets::accept(listener.socket.as_fd(), SocketFlags::NONBLOCK)
+    }
+
+    fn assign(&mut self, stream: OwnedFd, peer: Peer, service: usize) -> Result<Accepted<OwnedFd>, Errno> {
+        let client = Client { stream: Arc::new(stream), peer, service };
+        let assigned = self.start(&client);
+        if assigned.is_err()
+            && let Some(stream) = Arc::into_inner(client.stream)
+        {
+            self.unserved.insert(service, (stream, client.peer));
+        }
+        assigned
+    }
+
+    fn gone_elsewhere(&mut self) -> Option<Gone> {
+        self.children.gone()
+    }
+
+    fn inside_elsewhere(&self) -> Vec<(usize, Option<IpAddr>)> {
+        self.children.inside()
+    }
+
+    fn set_services(&mut self, services: &[Service]) {
+        self.site.doors.replace(Doors::new(services));
+        self.site.services.replace(Arc::new(services.to_vec()));
     }
 
     fn elsewhere(&self) -> usize {

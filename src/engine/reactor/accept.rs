@@ -4,12 +4,15 @@ use std::io;
 
 use rustix::io::Errno;
 
-use super::super::net::{Accepted, Net};
+use super::super::doors::Left;
+use super::super::net::{Accepted, Gone, Net};
 use super::slot::Slot;
 use super::{Reactor, conn_id};
+use crate::access::Refusal;
 use crate::conn::Conn;
 use crate::limits;
-use crate::protocol::Why;
+use crate::peer::Peer;
+use crate::protocol::{ConnId, Why};
 use crate::time::Time;
 
 /// One listener.
@@ -108,12 +111,11 @@ impl<N: Net> Reactor<N> {
             return Ok(false);
         }
         Ok(match self.context.net.accept(&socket.listener) {
-            Ok(Accepted::Here(stream, peer)) => {
+            Ok((stream, peer)) => {
                 let service = socket.service;
-                self.add_connection(stream, peer, service);
+                self.admit(stream, peer, service)?;
                 true
             }
-            Ok(Accepted::Alone) => return Err(io::ErrorKind::Other.into()),
             Err(Errno::AGAIN) => {
                 socket.waiting = false;
                 self.acceptor.said = false;
@@ -123,8 +125,8 @@ impl<N: Net> Reactor<N> {
                 self.pause(&error.to_string());
                 false
             }
-            // Another process has it; or the peer has gone already, or its network failed: the next one.
-            Ok(Accepted::Elsewhere) | Err(_) => true,
+            // The peer has gone already, or its network failed: the next one.
+            Err(_) => true,
         })
     }
 
@@ -136,27 +138,87 @@ impl<N: Net> Reactor<N> {
         self.acceptor.paused_until = self.context.now.after(limits::ACCEPT_PAUSE);
     }
 
-    fn add_connection(&mut self, stream: N::Stream, peer: crate::peer::Peer, service: u16) {
+    /// Lets somebody in, or not, and sees to who serves the connection.
+    fn admit(&mut self, stream: N::Stream, peer: Peer, service: u16) -> io::Result<()> {
         let Some(options) = self.context.services.get(usize::from(service)).map(|service| &service.options)
         else {
-            return;
+            return Ok(());
         };
         let conn = Conn::new(options.session());
-        self.generation = if self.generation == super::LAST_GENERATION { 0 } else { self.generation + 1 };
-        let slot = Slot::new(conn, stream, peer, service, self.generation, self.context.now);
-        let key = self.slots.insert(slot);
-        let id = conn_id(key, self.generation);
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        let source = peer.ip();
+        if let Err(refusal) = self.doors.enter(service.into(), source, self.context.now) {
+            self.turn_away(refusal, conn, stream, peer, service);
+            return Ok(());
+        }
+        match self.context.net.assign(stream, peer, service.into()) {
+            Ok(Accepted::Here(stream, peer)) => self.add_connection(conn, stream, peer, service),
+            Ok(Accepted::Elsewhere) => {}
+            Ok(Accepted::Alone) => return Err(io::ErrorKind::Other.into()),
+            Err(error) => {
+                let left = Left { source, was_in: true, read: 0, written: 0 };
+                self.doors.leave(service.into(), &left);
+                self.pause(&error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes leave of those that have ended elsewhere.
+    pub(super) fn look_elsewhere(&mut self) {
+        self.context.net.look_elsewhere();
+        while let Some(Gone { service, source, read, written }) = self.context.net.gone_elsewhere() {
+            self.doors.leave(service, &Left { source, was_in: true, read, written });
+        }
+        self.acceptor.connection_closed();
+    }
+
+    fn add_connection(&mut self, conn: Conn, stream: N::Stream, peer: Peer, service: u16) {
+        let id = self.place(Slot::new(conn, stream, peer, service, 0, self.context.now));
+        let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
+        if let Some(banner) = self.doors.banner(service.into()) {
+            slot.with_env(id, &mut self.context, |conn, env| conn.greet(banner, env));
+        }
         self.context.shared.observer.opened();
         slot.open(id, &mut self.context, &mut self.buffer);
         slot.look(id, &mut self.context, &mut self.buffer);
-        // A connection that has come and gone with one request never needs an event.
-        if !slot.is_dead()
+        self.watch(id);
+    }
+
+    /// Has a connection watched from now on. One that has come and gone with one request never needs an event.
+    fn watch(&mut self, id: ConnId) {
+        if let Some(slot) = self.slots.get_mut(id.key as usize)
+            && !slot.is_dead()
             && let Err(error) = slot.watch(id, &mut self.context)
         {
             log::warn!("cannot watch a connection: {error}");
             slot.conn.fail(Why::Failed);
         }
         self.settle(id);
+    }
+
+    /// Gives a connection a slot.
+    fn place(&mut self, mut slot: Slot<N::Stream>) -> ConnId {
+        self.generation = if self.generation == super::LAST_GENERATION { 0 } else { self.generation + 1 };
+        slot.generation = self.generation;
+        conn_id(self.slots.insert(slot), self.generation)
+    }
+
+    /// Says why somebody is not let in, where the protocol has words and not too many are being told.
+    fn turn_away(&mut self, refusal: Refusal, conn: Conn, stream: N::Stream, peer: Peer, service: u16) {
+        if !self.doors.may_tell() {
+            return;
+        }
+        let left = Left { source: None, was_in: false, read: 0, written: 0 };
+        let mut slot = Slot::new(conn, stream, peer, service, 0, self.context.now).refused();
+        let nobody = ConnId { key: u32::MAX, generation: 0 };
+        slot.with_env(nobody, &mut self.context, |conn, env| conn.refuse(refusal, env));
+        if slot.is_dead() {
+            return self.doors.leave(service.into(), &left);
+        }
+        let id = self.place(slot);
+        if let Some(slot) = self.slots.get_mut(id.key as usize) {
+            slot.go_out(&mut self.context, &mut self.buffer);
+        }
+        self.watch(id);
     }
 }

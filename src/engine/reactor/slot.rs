@@ -6,7 +6,9 @@ use bitflags::bitflags;
 use rustix::io::Errno;
 
 use super::super::net::{Net, Ready};
+use super::super::patience::Patience;
 use super::Context;
+use super::watch::low;
 use crate::conn::{Conn, Env, Life};
 use crate::limits;
 use crate::observer::Closed;
@@ -30,6 +32,8 @@ bitflags! {
         const IN_RUN_QUEUE = 1 << 4;
         /// Something was read, since a drain began if there is one.
         const STIRRED = 1 << 5;
+        /// It was not let in, and is only told why.
+        const REFUSED = 1 << 6;
     }
 }
 
@@ -37,19 +41,21 @@ bitflags! {
 #[derive(Debug)]
 pub(super) struct Slot<S> {
     pub(super) conn: Conn,
-    peer: Peer,
+    pub(super) peer: Peer,
     /// Bytes since the beginning.
-    read: u64,
-    written: u64,
-    stream: S,
+    pub(super) read: u64,
+    pub(super) written: u64,
+    pub(super) stream: S,
     pub(super) generation: u32,
     /// In hundredths of a second since the engine started, which is good for 497 days.
     opened: u32,
-    service: u16,
+    /// When something was last heard or, in a room, said to it: see [`low`].
+    pub(super) stamp: u32,
+    pub(super) service: u16,
     marks: Marks,
 }
 
-const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 80);
+const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 88);
 
 impl<S> Slot<S> {
     pub(super) fn new(conn: Conn, stream: S, peer: Peer, service: u16, generation: u32, now: Time) -> Self {
@@ -61,10 +67,22 @@ impl<S> Slot<S> {
             stream,
             generation,
             opened: hundredths(now),
+            stamp: low(now),
             service,
             // A fresh socket takes what fits; if not, it says so.
             marks: Marks::WRITABLE,
         }
+    }
+
+    /// It was not let in.
+    pub(super) fn refused(mut self) -> Self {
+        self.marks.insert(Marks::REFUSED);
+        self
+    }
+
+    /// Whether it was let in.
+    pub(super) fn is_guest(&self) -> bool {
+        !self.is(Marks::REFUSED)
     }
 
     /// Remembers what an event said.
@@ -125,6 +143,11 @@ impl<S> Slot<S> {
         buffer: &mut [u8],
     ) {
         self.with_env(id, context, Conn::open);
+        self.go_out(context, buffer);
+    }
+
+    /// Sends what there is, and takes the steps that follow.
+    pub(super) fn go_out<N: Net<Stream = S>>(&mut self, context: &mut Context<N>, buffer: &mut [u8]) {
         self.flush(context, &[]);
         self.conclude(context, buffer);
     }
@@ -199,8 +222,7 @@ impl<S> Slot<S> {
         buffer: &mut [u8],
     ) {
         self.with_env(id, context, Conn::drain);
-        self.flush(context, &[]);
-        self.conclude(context, buffer);
+        self.go_out(context, buffer);
     }
 
     /// Whether nothing is left to do but wait for an event, without a deadline.
@@ -215,13 +237,14 @@ impl<S> Slot<S> {
         id: ConnId,
         context: &mut Context<N>,
         buffer: &mut [u8],
+        patience: Patience,
     ) {
         if let Some(out) = self.conn.out() {
             out.set_received(context.net.received(&self.stream));
         }
         self.with_env(id, context, Conn::tick);
-        self.flush(context, &[]);
-        self.conclude(context, buffer);
+        self.lose_patience(patience, id, context);
+        self.go_out(context, buffer);
         self.conn.rest(context.now);
     }
 
@@ -259,6 +282,9 @@ impl<S> Slot<S> {
         });
         self.marks.set(Marks::UNHEARD, fed != Fed::All);
         self.written += written;
+        if written > 0 {
+            self.stamp = low(context.now);
+        }
         if blocked {
             self.marks.remove(Marks::WRITABLE);
         }
@@ -292,6 +318,7 @@ impl<S> Slot<S> {
         match context.net.read(&self.stream, buffer) {
             Ok(n) if n > 0 => {
                 self.got(n, buffer.len());
+                self.stamp = low(context.now);
                 let bytes = buffer.get(..n).unwrap_or_default();
                 self.with_env(id, context, |conn, env| conn.input(bytes, env));
                 self.flush(context, bytes);
@@ -380,6 +407,7 @@ impl<S> Slot<S> {
                 // A session that ends before anything was read cannot know what is on its way.
                 let unheard = why == Why::Complete && self.read == 0 && !context.draining;
                 let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
+                let sending = sending || why == Why::Refused;
                 let may_be_unread = self.is(Marks::READABLE) || sending || unheard;
                 if self.conn.is_peer_done() || !may_be_unread {
                     self.conn.fail(why);
@@ -421,7 +449,7 @@ impl<S> Slot<S> {
         self.marks.contains(mark)
     }
 
-    fn with_env<N, T>(
+    pub(super) fn with_env<N, T>(
         &mut self,
         id: ConnId,
         context: &mut Context<N>,

@@ -8,6 +8,7 @@ use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
 mod jobs;
+mod limits_of_services;
 mod network;
 mod rooms;
 mod sim;
@@ -23,13 +24,15 @@ fn reactor_with(protocol: &str, capacity: usize) -> (Reactor<Sim>, Sim) {
 fn reactor_of(protocol: &str, options: toml::Table, capacity: usize) -> (Reactor<Sim>, Sim) {
     let row = Row::find(protocol).unwrap();
     let options = Options::parse(row.kind, options).unwrap();
-    let service = Service { name: protocol.to_owned(), row, options };
+    let service =
+        Service { name: protocol.to_owned(), row, options, policy: crate::access::Policy::default() };
     let sim = Sim::default();
     let settings = Settings {
         services: vec![service],
         shared: Arc::new(shared()),
         capacity,
         grace: Duration::from_secs(5),
+        reload: Reload::default(),
     };
     let mut reactor = Reactor::new(sim.clone(), settings, Guard::new(vec![]));
     reactor.add_listener((), 0);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::super::super::control::Command;
-use super::super::super::net::{Accepted, Datagram, Net, Ready, Source};
+use super::super::super::net::{Datagram, Net, Ready, Source};
 use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
@@ -190,7 +190,7 @@ impl Net for Sim {
         Ok(())
     }
 
-    fn accept(&mut self, (): &()) -> Result<Accepted<Stream>, Errno> {
+    fn accept(&mut self, (): &()) -> Result<(Stream, Peer), Errno> {
         let mut world = self.world();
         world.accepts += 1;
         if let Some(error) = world.accept_error {
@@ -199,7 +199,7 @@ impl Net for Sim {
         let wire = world.backlog.pop_front().ok_or(Errno::AGAIN)?;
         let peer = world.wires[wire].peer.clone();
         drop(world);
-        Ok(Accepted::Here(Stream { sim: self.clone(), wire }, peer))
+        Ok((Stream { sim: self.clone(), wire }, peer))
     }
 
     fn watch(&mut self, stream: &Stream, id: ConnId) -> io::Result<()> {
