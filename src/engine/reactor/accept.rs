@@ -9,6 +9,7 @@ use super::{Reactor, conn_id};
 use crate::access::Refusal;
 use crate::conn::Conn;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::{ConnId, Why};
 use crate::time::Time;
 
@@ -71,7 +72,7 @@ impl<N: Net> Reactor<N> {
 
     /// Lets in who waits.
     pub(super) fn accept_all(&mut self) {
-        if self.acceptor.paused_until <= self.context.now {
+        if self.acceptor.paused_until <= self.context.now && !is_planted(Mutant::AcceptNotResumed) {
             self.acceptor.paused_until = Time::NEVER;
         }
         if !self.acceptor.has_waiting() {
@@ -100,6 +101,7 @@ impl<N: Net> Reactor<N> {
         match self.context.net.accept(&socket.listener) {
             Ok((stream, peer)) => {
                 let service = socket.service;
+                socket.waiting &= !is_planted(Mutant::AcceptShareForgotten);
                 self.add_connection(stream, peer, service);
                 true
             }
