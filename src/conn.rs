@@ -6,9 +6,9 @@
 use bitflags::bitflags;
 
 use crate::access::Refusal;
-use crate::helper::Job;
 use crate::input::Input;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::out::Out;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Cx, Flow, Handler, Options, Session, Why};
@@ -17,9 +17,11 @@ use crate::shared::Shared;
 use crate::time::{Due, Time};
 
 mod life;
+mod pool;
 
 pub use life::Life;
 use life::Packed;
+pub use pool::Pool;
 use stuck::Stuck;
 
 /// What is in flight, both ways; borrowed from a [`Pool`] while there is any.
@@ -30,37 +32,6 @@ pub struct Buffers {
     /// Output that the socket has not taken.
     pub out: Out,
     stuck: Stuck,
-}
-
-/// What the connections of an engine share: buffers not in use, so that a reply costs no allocation, and
-/// the jobs that they want done, see [`Flow::Wait`].
-#[derive(Debug, Default)]
-pub struct Pool {
-    free: Vec<Box<Buffers>>,
-    jobs: Vec<(ConnId, Job)>,
-}
-
-impl Pool {
-    #[inline]
-    fn take(&mut self) -> Box<Buffers> {
-        self.free.pop().unwrap_or_default()
-    }
-
-    /// Takes buffers back in which nothing waits; those that have grown large are not kept.
-    #[inline]
-    fn give(&mut self, mut buffers: Box<Buffers>) {
-        buffers.stuck.since = Time::NEVER;
-        let is_small = buffers.out.capacity().max(buffers.input.capacity()) <= limits::POOL_CAPACITY;
-        if is_small && self.free.len() < limits::POOL_BOXES {
-            self.free.push(buffers);
-        }
-    }
-
-    /// The jobs that came up since this was last called: the engine has them done, and then tells each
-    /// connection by [`Conn::job_done`].
-    pub fn take_jobs(&mut self) -> Vec<(ConnId, Job)> {
-        std::mem::take(&mut self.jobs)
-    }
 }
 
 /// What an engine lends a connection for a call.
@@ -260,7 +231,7 @@ impl Conn {
             return false;
         }
         let Some(buffers) = &self.buffers else { return true };
-        !self.is_busy() && !buffers.out.is_full()
+        !self.is_busy() && (!buffers.out.is_full() || is_planted(Mutant::BackPressureIgnored))
     }
 
     /// Whether the session has asked for peace until the deadline.
@@ -307,7 +278,9 @@ impl Conn {
     #[inline]
     pub fn settle(&mut self, read_buffer: &[u8], pool: &mut Pool) {
         let Some(buffers) = &mut self.buffers else { return };
-        buffers.out.keep(read_buffer);
+        if !is_planted(Mutant::PassedBytesLost) {
+            buffers.out.keep(read_buffer);
+        }
         if (buffers.out.is_empty() && buffers.input.is_empty())
             && let Some(buffers) = self.buffers.take()
         {
@@ -403,7 +376,8 @@ impl Conn {
         }
         if let Some(buffers) = self.buffers.as_deref().filter(|buffers| !buffers.input.is_empty()) {
             // Whoever waits for a job is called for that first.
-            self.state.set(State::HELD, buffers.out.is_full() && !self.state.intersects(State::JOB));
+            let is_held = buffers.out.is_full() && !self.state.intersects(State::JOB);
+            self.state.set(State::HELD, is_held && !is_planted(Mutant::HeldInputForgotten));
             if buffers.input.len() > limits::PENDING_INPUT {
                 debug_assert!(false, "a handler left more input than any may need");
                 self.life.set(Life::Dead(Why::Failed));
@@ -473,6 +447,9 @@ impl Conn {
                 self.deadline = env.now.after(self.session.handler().patience()).into();
                 if let Some(buffers) = &mut self.buffers {
                     buffers.input.clear();
+                    if is_planted(Mutant::HalfCloseDropsReply) && why == Why::PeerDone {
+                        buffers.out.reset();
+                    }
                     buffers.out.mark();
                 }
             }

@@ -59,6 +59,7 @@ pub mod lan;
 pub mod limits;
 pub mod load;
 pub mod logging;
+mod mutation;
 pub mod observer;
 pub mod out;
 pub mod peer;

@@ -26,6 +26,7 @@ use super::net::{Net, Ready, Source};
 use super::reload::Reload;
 use crate::conn::Pool;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::{ConnId, Why};
 use crate::room::MemberId;
 use crate::service::Service;
@@ -182,7 +183,7 @@ impl<N: Net> Reactor<N> {
         for event in ready.drain(..) {
             self.dispatch(event)?;
         }
-        for id in runnable.drain(..) {
+        for id in runnable.drain(usize::from(is_planted(Mutant::RunQueueDropped)).min(runnable.len())..) {
             self.advance(id, Slot::dequeue);
         }
         self.reuse(ready, runnable);
@@ -234,8 +235,8 @@ impl<N: Net> Reactor<N> {
     /// Moves a connection as far as its share of the turn goes, and sees to what follows from that.
     #[inline]
     fn advance(&mut self, id: ConnId, prepare: impl FnOnce(&mut Slot<N::Stream>)) {
-        let Some(slot) = self.slots.get_mut(id.key as usize).filter(|slot| slot.generation == id.generation)
-        else {
+        let is_meant = |generation| generation == id.generation || is_planted(Mutant::StaleToken);
+        let Some(slot) = self.slots.get_mut(id.key as usize).filter(|slot| is_meant(slot.generation)) else {
             return;
         };
         prepare(slot);
@@ -342,7 +343,7 @@ impl<N: Net> Reactor<N> {
             return;
         }
         self.tell_at = Time::NEVER;
-        for id in self.everyone() {
+        for id in self.everyone().into_iter().skip(usize::from(is_planted(Mutant::DrainForgetsOne))) {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {
                 slot.drain(id, &mut self.context, &mut self.buffer);

@@ -39,6 +39,14 @@ pub fn have(programs: &[&str], what: &str) -> bool {
     false
 }
 
+/// What in this process's environment changes what a program prints, or is a setting of the daemon's: a
+/// test's programs run without it. (A CI run often has `CI`, which makes clap colour what it prints.)
+pub fn own_settings() -> Vec<String> {
+    let shows = ["CI", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "NO_COLOR"];
+    let is_ours = |name: &String| name.starts_with("SWITCHBOARD_") || shows.contains(&name.as_str());
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(is_ours).collect()
+}
+
 /// Waits until `ready` has an answer; `None` when it had none within the time.
 pub fn wait_for<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + within;

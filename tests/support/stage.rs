@@ -64,7 +64,7 @@ impl Stage {
         let (pid, enter, dir) = (self.machines[machine].1, self.enter, self.dir.path().display());
         let path = std::env::var("PATH").unwrap();
         let words = format!(
-            "{enter} {pid} env -C {dir}/labs HOME={dir} \
+            "{enter} {pid} env -i -C {dir}/labs HOME={dir} \
             USER=ali PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LC_ALL=C.UTF-8 TZ=UTC TERM=dumb"
         );
         let path = format!("PATH={dir}/bin:{path}");

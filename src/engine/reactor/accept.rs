@@ -11,6 +11,7 @@ use super::{Reactor, conn_id};
 use crate::access::Refusal;
 use crate::conn::Conn;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
 use crate::time::Time;
@@ -77,7 +78,7 @@ impl<N: Net> Reactor<N> {
     /// # Errors
     /// This process is a new one, made for one connection: see [`Accepted::Alone`].
     pub(super) fn accept_all(&mut self) -> io::Result<()> {
-        if self.acceptor.paused_until <= self.context.now {
+        if self.acceptor.paused_until <= self.context.now && !is_planted(Mutant::AcceptNotResumed) {
             self.acceptor.paused_until = Time::NEVER;
         }
         if !self.acceptor.has_waiting() {
@@ -113,6 +114,7 @@ impl<N: Net> Reactor<N> {
         Ok(match self.context.net.accept(&socket.listener) {
             Ok((stream, peer)) => {
                 let service = socket.service;
+                socket.waiting &= !is_planted(Mutant::AcceptShareForgotten);
                 self.admit(stream, peer, service)?;
                 true
             }

@@ -7,6 +7,7 @@ use super::super::net::Net;
 use super::super::outlet::Speaker;
 use super::Reactor;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::{ConnId, Why};
 use crate::room::{MemberId, Rooms};
 
@@ -72,7 +73,7 @@ impl<N: Net> Reactor<N> {
     /// may wake the loop.
     pub(super) fn look_at_rooms(&mut self) {
         let rooms = self.context.shared.rooms();
-        self.rooms_pending |= rooms.has_pending();
+        self.rooms_pending |= rooms.has_pending() && !is_planted(Mutant::LeavingUnheard);
         self.rooms_due = rooms.due();
     }
 

@@ -11,6 +11,7 @@ use super::Context;
 use super::watch::low;
 use crate::conn::{Conn, Env, Life};
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
@@ -88,7 +89,7 @@ impl<S> Slot<S> {
     /// Remembers what an event said.
     pub(super) fn note(&mut self, event: Ready) {
         self.marks |= Marks::READABLE & mask(event.readable);
-        self.marks |= Marks::WRITABLE & mask(event.writable);
+        self.marks |= Marks::WRITABLE & mask(event.writable && !is_planted(Mutant::LostWakeUp));
         self.marks |= Marks::READ_CLOSED & mask(event.read_closed);
     }
 
@@ -174,12 +175,19 @@ impl<S> Slot<S> {
         context: &mut Context<N>,
         buffer: &mut [u8],
     ) {
-        if !self.conn.is_quiet() {
-            self.catch_up(id, context);
+        if !self.conn.is_quiet() && !self.is_dead() && !is_planted(Mutant::SkippedFlush) {
+            self.flush(context, &[]);
+        }
+        let reads_first = self.is(Marks::READABLE) && self.conn.wants_input();
+        if !reads_first {
+            self.go_on(id, context);
         }
         let mut share = limits::READ_PER_TURN;
         while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
             share = share.saturating_sub(self.read_once(id, context, buffer));
+        }
+        if reads_first {
+            self.go_on(id, context);
         }
         if !self.conn.is_quiet() {
             self.conclude(context, buffer);
@@ -197,12 +205,9 @@ impl<S> Slot<S> {
         self.feed(member, id, context, &mut shared.rooms());
     }
 
-    /// What was left over from an earlier turn.
-    fn catch_up<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
-        if self.is_dead() {
-            return;
-        }
-        self.flush(context, &[]);
+    /// The session gets what it waits for. If it can be read, that comes before: a session that fills the
+    /// output whenever there is room would never hear that its peer is done.
+    fn go_on<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
         if self.conn.has_turn() {
             self.with_env(id, context, Conn::go_on);
             self.flush(context, &[]);
@@ -268,9 +273,9 @@ impl<S> Slot<S> {
         let (net, stream) = (&mut context.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
         let fed = rooms.feed_to(member, id, context.now, |bytes| {
-            let taken = match net.write(stream, bytes, &[], false) {
+            let taken = match uninterrupted(|| net.write(stream, bytes, &[], false)) {
                 Ok(n) => n,
-                Err(Errno::AGAIN | Errno::INTR) => 0,
+                Err(Errno::AGAIN) => 0,
                 Err(_) => {
                     failed = true;
                     0
@@ -343,7 +348,8 @@ impl<S> Slot<S> {
     fn got(&mut self, n: usize, asked: usize) {
         self.read += n as u64;
         self.marks.insert(Marks::STIRRED);
-        if n < asked && !self.is(Marks::READ_CLOSED) {
+        let ends = self.is(Marks::READ_CLOSED) && !is_planted(Mutant::ForgottenReadClose);
+        if n < asked && !ends {
             self.marks.remove(Marks::READABLE);
         }
     }
@@ -409,7 +415,7 @@ impl<S> Slot<S> {
                 let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
                 let sending = sending || why == Why::Refused;
                 let may_be_unread = self.is(Marks::READABLE) || sending || unheard;
-                if self.conn.is_peer_done() || !may_be_unread {
+                if self.conn.is_peer_done() || !may_be_unread || is_planted(Mutant::LingerSkipped) {
                     self.conn.fail(why);
                 } else if context.net.shutdown_write(&self.stream).is_err() {
                     self.conn.fail(Why::PeerReset);
@@ -463,6 +469,16 @@ impl<S> Slot<S> {
         let mut env =
             Env { now: context.now, shared: &context.shared, pool: &mut context.pool, peer: &self.peer, id };
         call(&mut self.conn, &mut env)
+    }
+}
+
+/// An interruption says nothing about the socket: no event would follow.
+fn uninterrupted(mut write: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Errno> {
+    loop {
+        match write() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
     }
 }
 

@@ -7,11 +7,13 @@ use super::*;
 use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
+mod found;
 mod jobs;
 mod limits_of_services;
 mod network;
 mod rooms;
 mod sim;
+mod simulation;
 
 use sim::Sim;
 
