@@ -97,8 +97,7 @@ fn watch(control: Control, listeners: Vec<Listener>) -> io::Result<Watched> {
     let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
     for listener in listeners {
         let service = u16::try_from(listener.service).map_err(io::Error::other)?;
-        if let Address::Udp(address) = listener.address {
-            sockets::want_destination(&listener.socket, address)?;
+        if matches!(listener.address, Address::Udp(_)) {
             net.watch_socket(&listener.socket, Source::Datagrams(datagrams.len()))?;
             datagrams.push((listener.socket, service, listener.outlet));
         } else {

@@ -56,8 +56,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let state = State::new(services, shared, waker);
     let mut streams = Vec::new();
     for listener in listeners {
-        if let Address::Udp(address) = listener.address {
-            sockets::want_destination(&listener.socket, address)?;
+        if matches!(listener.address, Address::Udp(_)) {
             state.answer_datagrams(listener, Guard::new(udp_ports.clone()))?;
         } else {
             streams.push(listener);

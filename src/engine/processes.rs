@@ -22,7 +22,7 @@ use std::time::Instant;
 use super::datagram::Guard;
 use super::doors::Doors;
 use super::reactor::{Reactor, Settings};
-use super::{Setup, Watched, sockets};
+use super::{Setup, Watched};
 use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
 
@@ -70,9 +70,6 @@ fn parent(setup: Setup, site: &Rc<Site>, desk: &Desk) -> io::Result<()> {
     let mut children = Children::new()?;
     let (answering, listeners): (Vec<_>, Vec<_>) = listeners.into_iter().partition(is_answering);
     for listener in answering {
-        if let Address::Udp(address) = listener.address {
-            sockets::want_destination(&listener.socket, address)?;
-        }
         if let Forked::Child(birth) = children.fork(Role::Datagrams)? {
             control.abandon();
             let (socket, service) = (listener.socket, listener.service);

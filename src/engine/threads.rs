@@ -50,12 +50,11 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let state = State::new(services, shared, waker);
     let mut sockets = Vec::new();
     for listener in listeners {
-        if let Address::Udp(address) = listener.address {
+        if matches!(listener.address, Address::Udp(_)) {
             if listener.outlet.is_some() {
                 bridge::start(&state, listener)?;
                 continue;
             }
-            sockets::want_destination(&listener.socket, address)?;
             state.answer_datagrams(listener, Guard::new(udp_ports.clone()))?;
         } else {
             let fd = listener.socket.as_raw_fd();
