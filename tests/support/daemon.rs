@@ -29,7 +29,12 @@ pub fn engines() -> impl Iterator<Item = &'static str> {
 
 /// Those that serve several clients at once.
 pub fn concurrent_engines() -> impl Iterator<Item = &'static str> {
-    engines().filter(|name| EngineName::from_str(name, false).unwrap().is_concurrent())
+    engines().filter(|name| is_concurrent(name))
+}
+
+/// Whether an engine serves several clients at once.
+pub fn is_concurrent(engine: &str) -> bool {
+    EngineName::from_str(engine, false).unwrap().is_concurrent()
 }
 
 /// How to start it.
