@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
@@ -34,6 +35,9 @@ use writer::Writer;
 
 /// Stack of a thread: sessions are small and nothing recurses.
 pub(super) const STACK: usize = 256 * 1024;
+
+/// How often to look whether another thread, or a peer, is through.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Who serves the connection.
 pub(super) trait Host {
@@ -115,7 +119,8 @@ impl<H: Host> Connection<H> {
             service,
             conn,
             pool: Pool::default(),
-            buffer: vec![0; limits::READ_BUFFER],
+            // Never filled with zeros: of a client that says little, only the first page is ever touched.
+            buffer: Vec::with_capacity(limits::READ_BUFFER),
             writer: None,
             timeout: None,
             told_to_drain: false,
@@ -133,20 +138,18 @@ impl<H: Host> Connection<H> {
             Ok(()) => self.open(),
             Err(refusal) => {
                 self.is_guest = false;
-                self.call(|conn, env| conn.refuse(refusal, env));
+                self.serve(|conn, env| conn.refuse(refusal, env));
             }
         }
-        self.flush(0);
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
                     // One that never reads, as chargen's, learns of a drain here.
                     if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
-                        self.call(Conn::drain);
+                        self.end(Conn::drain);
                     } else {
-                        self.call(Conn::go_on);
+                        self.serve(Conn::go_on);
                     }
-                    self.flush(0);
                 }
                 Life::Open | Life::Lingering(_) => self.wait_for_input(),
                 Life::Finishing(why) => self.finish(why),
@@ -162,35 +165,30 @@ impl<H: Host> Connection<H> {
         if let Some(banner) = banner {
             self.call(|conn, env| conn.greet(&banner, env));
         }
-        self.call(Conn::open);
+        self.serve(Conn::open);
     }
 
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
-        if self.host.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
+        if self.host.is_draining() && !self.told_to_drain && self.has_said_all() {
             self.told_to_drain = true;
-            self.call(Conn::drain);
-            return self.flush(0);
+            return self.end(Conn::drain);
         }
         let now = self.host.now();
         let wait = self.conn.deadline().since(now);
         if wait.is_some_and(|wait| wait.is_zero()) {
-            self.call(Conn::tick);
-            return self.flush(0);
+            return self.serve(Conn::tick);
         }
         if self.conn.is_paused() && self.conn.life() == Life::Open {
             return std::thread::sleep(wait.unwrap_or_default());
         }
         let silence = self.silence(now);
         if silence.is_some_and(|wait| wait.is_zero()) {
-            self.call(|conn, env| conn.give_up(Why::TimedOut, env));
-            return self.flush(0);
+            return self.end(|conn, env| conn.give_up(Why::TimedOut, env));
         }
         self.set_timeout(wait.into_iter().chain(silence).min());
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let read = rustix::io::read(&*self.stream, &mut buffer);
-        self.buffer = buffer;
-        match read {
+        self.buffer.clear();
+        match rustix::io::read(&*self.stream, spare_capacity(&mut self.buffer)) {
             Ok(0) => self.end_of_input(),
             Ok(n) => self.input(n),
             // The time-out has passed: the next round sees what is due.
@@ -210,6 +208,23 @@ impl<H: Host> Connection<H> {
         self.patience.silence_due(self.stirred, self.moved.read > 0).since(now)
     }
 
+    /// Whether nothing has come for a while, now that the daemon is stopping: then the session may be told.
+    /// What was on its way by then is answered like all else, and closing does not make the kernel reset the
+    /// connection. Looked at again and again: a socket whose input was ended wakes nobody any more.
+    fn has_said_all(&self) -> bool {
+        let until = Instant::now() + limits::DRAIN_WATCH;
+        loop {
+            if sockets::has_unread(&*self.stream) {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(LOOK_AGAIN));
+        }
+    }
+
     fn input(&mut self, n: usize) {
         self.moved.read += n as u64;
         self.stirred = self.host.now();
@@ -219,11 +234,13 @@ impl<H: Host> Connection<H> {
             }
             return;
         }
-        let buffer = std::mem::take(&mut self.buffer);
-        let bytes = buffer.get(..n).unwrap_or_default();
-        self.call(|conn, env| conn.input(bytes, env));
-        self.buffer = buffer;
-        self.flush(n);
+        self.in_turn(|it| {
+            let buffer = std::mem::take(&mut it.buffer);
+            let bytes = buffer.get(..n).unwrap_or_default();
+            it.call(|conn, env| conn.input(bytes, env));
+            it.buffer = buffer;
+            it.write_all(n);
+        });
     }
 
     /// The peer is done; or the main thread says so, to have this one come to its end.
@@ -231,12 +248,14 @@ impl<H: Host> Connection<H> {
         if let Life::Lingering(why) = self.conn.life() {
             return self.conn.fail(why);
         }
-        if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
-            self.call(Conn::drain);
-        } else {
-            self.call(Conn::peer_done);
+        let is_woken = self.host.is_draining() && !sockets::is_peer_done(self.stream.as_fd());
+        if !is_woken || self.told_to_drain {
+            return self.end(Conn::peer_done);
         }
-        self.flush(0);
+        if self.has_said_all() {
+            self.told_to_drain = true;
+            self.end(Conn::drain);
+        }
     }
 
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
@@ -251,21 +270,24 @@ impl<H: Host> Connection<H> {
         self.conn.linger(why, self.host.now().after(limits::LINGER));
     }
 
-    /// Writes everything that waits; `fresh` bytes of the buffer were read last.
-    fn flush(&mut self, fresh: usize) {
+    /// Calls the session and writes what it has to say.
+    fn serve<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
+        self.in_turn(|it| {
+            it.call(call);
+            it.write_all(0);
+        });
+    }
+
+    /// Does what calls the session and writes. A member of a room has its own turn for that, so that what it
+    /// hears keeps the order in which it was said: what others said before, the reply, what others say then.
+    fn in_turn(&mut self, work: impl FnOnce(&mut Self)) {
         // Out of the way of the session, which may be called in the middle of this.
         let writer = self.writer.take();
-        let turn = match &writer {
-            None => None,
-            Some(writer) if !matches!(self.conn.life(), Life::Finishing(_)) => Some(writer.turn()),
-            Some(writer) => writer.turn_within(limits::FINISH_PROGRESS),
-        };
-        if turn.is_none() && writer.is_some() {
-            // It has ended its side and reads nothing: both threads would wait for ever.
-            self.conn.fail(Why::TimedOut);
-        } else {
-            self.write_all(fresh);
+        let turn = writer.as_ref().map(Writer::turn);
+        if let Some(turn) = &turn {
+            turn.catch_up(self.host.shared());
         }
+        work(self);
         drop(turn);
         self.writer = writer;
         // One that becomes a member does so when what it said before is sent: a handshake, for instance.
@@ -276,6 +298,22 @@ impl<H: Host> Connection<H> {
         }
     }
 
+    /// Calls a session that may be at its end, and writes what it has to say. A member that reads nothing
+    /// may have a second thread that waits for ever: that is not waited for.
+    fn end(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>)) {
+        self.call(call);
+        let writer = self.writer.take();
+        let turn = writer.as_ref().map(|writer| writer.turn_within(limits::FINISH_PROGRESS));
+        if matches!(turn, Some(None)) {
+            self.conn.fail(Why::TimedOut);
+        } else {
+            self.write_all(0);
+        }
+        drop(turn);
+        self.writer = writer;
+    }
+
+    /// Writes everything that waits; `fresh` bytes of the buffer were read last.
     fn write_all(&mut self, fresh: usize) {
         let buffer = std::mem::take(&mut self.buffer);
         let mut fresh = buffer.get(..fresh).unwrap_or_default();
@@ -390,6 +428,7 @@ impl<H: Host> Connection<H> {
             peer: &self.peer,
             id: self.id,
         };
+        let was_member = self.conn.member().is_some();
         call(&mut self.conn, &mut env);
         // Nobody waits here but the connection's own peer: a job may take its time.
         for (_, job) in self.pool.take_jobs() {
@@ -400,7 +439,7 @@ impl<H: Host> Connection<H> {
         if self.host.shared().is_stop_due() {
             self.host.ask_to_stop();
         }
-        if self.conn.member().is_some() || self.writer.is_some() {
+        if was_member || self.conn.member().is_some() || self.writer.is_some() {
             self.host.tell_members();
         }
     }

@@ -35,6 +35,18 @@ pub(super) fn received(stream: BorrowedFd<'_>) -> Option<u64> {
     Some(nix::sys::socket::getsockopt(&stream, tcp::Info).ok()?.bytes_acked)
 }
 
+/// Whether the peer itself has ended what it sends. Where input was ended on this side, a read cannot tell.
+#[cfg(target_os = "linux")]
+pub(super) fn is_peer_done(stream: BorrowedFd<'_>) -> bool {
+    nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|info| info.state == tcp::CLOSE_WAIT)
+}
+
+/// Nothing is known of that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_peer_done(_stream: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// Nothing is known of that.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
@@ -46,14 +58,19 @@ pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
 mod tcp {
     use nix::{getsockopt_impl, libc, sockopt_impl};
 
-    /// The kernel's `struct tcp_info` up to the one field that is wanted; the kernel fills in as much of
+    /// The state of a connection whose peer has ended its side.
+    pub(super) const CLOSE_WAIT: u8 = 8;
+
+    /// The kernel's `struct tcp_info` up to the last field that is wanted; the kernel fills in as much of
     /// it as it is asked for. It has had this field since Linux 4.1.
     #[derive(Debug, Clone, Copy)]
     #[repr(C)]
     // The macro makes it part of a public trait's implementation.
     #[allow(unreachable_pub)]
     pub struct State {
-        before: [u64; 15],
+        pub(super) state: u8,
+        options: [u8; 7],
+        before: [u64; 14],
         pub(super) bytes_acked: u64,
     }
 
