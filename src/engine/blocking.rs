@@ -39,6 +39,9 @@ pub(super) const STACK: usize = 256 * 1024;
 /// How often to look whether another thread, or a peer, is through.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// Shorter waits, in milliseconds, are kept to the millisecond.
+const EXACT: u64 = 64;
+
 /// Who serves the connection.
 pub(super) trait Host {
     /// The services as they are by now.
@@ -409,6 +412,7 @@ impl<H: Host> Connection<H> {
     }
 
     fn set_timeout(&mut self, wait: Option<Duration>) {
+        let wait = wait.map(coarse);
         if self.timeout == wait {
             return;
         }
@@ -442,5 +446,26 @@ impl<H: Host> Connection<H> {
         if was_member || self.conn.member().is_some() || self.writer.is_some() {
             self.host.tell_members();
         }
+    }
+}
+
+/// Not longer, and the same for waits that hardly differ: a look that comes too early is one for a silent
+/// peer, a time-out that is set anew is a system call for each message of a busy one.
+fn coarse(wait: Duration) -> Duration {
+    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let shift = millis.checked_ilog2().unwrap_or(0).saturating_sub(2);
+    if millis < EXACT { wait } else { Duration::from_millis(millis >> shift << shift) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coarse_wait_is_never_longer_and_seldom_another() {
+        let coarse = |millis| coarse(Duration::from_millis(millis)).as_millis();
+        assert_eq!([0, 1, 25, 63].map(coarse), [0, 1, 25, 63]);
+        assert_eq!([60_000, 59_999, 57_500].map(coarse), [57_344; 3]);
+        assert!((64..100_000).all(|millis| (millis * 3 / 4..=millis).contains(&(coarse(millis) as u64))));
     }
 }
