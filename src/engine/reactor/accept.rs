@@ -45,6 +45,7 @@ impl<L> Acceptor<L> {
         }
     }
 
+    #[inline]
     pub(super) fn has_waiting(&self) -> bool {
         self.paused_until == Time::NEVER && self.list.iter().any(|socket| socket.waiting)
     }
@@ -71,13 +72,17 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Lets in who waits.
+    #[inline]
     pub(super) fn accept_all(&mut self) {
         if self.acceptor.paused_until <= self.context.now && !is_planted(Mutant::AcceptNotResumed) {
             self.acceptor.paused_until = Time::NEVER;
         }
-        if !self.acceptor.has_waiting() {
-            return;
+        if self.acceptor.has_waiting() {
+            self.accept_waiting();
         }
+    }
+
+    fn accept_waiting(&mut self) {
         for index in 0..self.acceptor.list.len() {
             for _ in 0..limits::ACCEPT_PER_TURN {
                 if !self.accept(index) {
