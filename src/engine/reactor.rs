@@ -26,6 +26,7 @@ use super::net::{Net, Ready, Source};
 use super::reload::Reload;
 use crate::conn::Pool;
 use crate::limits;
+use crate::logging;
 use crate::mutation::{Mutant, is_planted};
 use crate::protocol::{ConnId, Why};
 use crate::room::MemberId;
@@ -300,8 +301,12 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    /// Frees the slots of the dead, and says how each connection went.
+    /// Frees the slots of the dead, and says how each connection went: of all of them at once.
     fn reap(&mut self) {
+        logging::gathered(|| self.reap_each());
+    }
+
+    fn reap_each(&mut self) {
         let mut dead = std::mem::take(&mut self.dead);
         for key in dead.drain(..) {
             self.timers.cancel(key);
