@@ -210,9 +210,15 @@ impl Conn {
     }
 
     /// Whether [`Conn::go_on`] has something to do.
+    #[inline]
     pub fn has_turn(&self) -> bool {
-        let waits = self.is_paused() || self.state.contains(State::WAITING) || self.out_is_full();
-        self.state.intersects(State::TURN) && self.life.is_open() && !waits
+        self.state.intersects(State::TURN) && self.may_go_on()
+    }
+
+    /// Whether nothing keeps the session from having its turn.
+    fn may_go_on(&self) -> bool {
+        let waits = self.state.intersects(State::PAUSED | State::WAITING) || self.out_is_full();
+        self.life.is_open() && !waits
     }
 
     /// Whether nothing is in buffers and nothing is due: only input, time or the operator can change that.
@@ -292,7 +298,7 @@ impl Conn {
     /// Before its next call comes [`Conn::wake`].
     #[inline]
     pub fn rest(&mut self, now: Time) {
-        if self.is_quiet() && !self.state.intersects(State::JOB | State::PAUSED) {
+        if self.session.may_rest() && self.is_quiet() && !self.state.intersects(State::JOB | State::PAUSED) {
             self.session.rest(now);
         }
     }

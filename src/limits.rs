@@ -94,6 +94,9 @@ pub const POOL_CAPACITY: usize = 64 * 1024;
 pub const SPARE_DESCRIPTORS: u64 = 64;
 /// Descriptors that are no connections: stdin, stdout, stderr, the poll, its waker, the signals, a log.
 pub const OWN_DESCRIPTORS: u64 = 10;
+/// Connections for which addresses are set aside from the start. The kernel gives memory to what is used of
+/// them; vectors that grow instead leave a hole behind with each doubling: see docs/performance.md.
+pub const SLOTS_RESERVED: usize = 64 * 1024;
 /// Connections the kernel may complete before they are accepted.
 pub const BACKLOG: i32 = 4096;
 /// How long accepting pauses when descriptors have run out and no connection closes.

@@ -3,17 +3,26 @@
 //! It never stops the loop: a line that stderr does not take at once is dropped and counted, and how
 //! many were is said as soon as it takes lines again. Nothing that a peer sent can forge a line: every
 //! line is bounded, and has no control characters but its own line feed.
+//!
+//! `simple_logger` writes each line by two system calls, before which stderr must be asked whether it takes
+//! one. Of a connection that lives for one request that would be three calls of eight: so where many lines
+//! may come at once they are [`gathered`], and written together as they are.
 
+use std::cell::Cell;
 use std::fmt::Arguments;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
+use memchr::memchr_iter;
+use rustix::fs::FileType;
 use simple_logger::SimpleLogger;
 
 use crate::cli::LogFormat;
+use crate::limits;
 use crate::show::takes_output;
 
 mod line;
@@ -28,7 +37,31 @@ struct Logger {
     text: SimpleLogger,
     /// Whether a line can be written without waiting.
     ready: fn() -> bool,
+    /// Lines that are being gathered.
+    gathered: Mutex<Vec<u8>>,
     dropped: AtomicU64,
+}
+
+thread_local! {
+    static GATHERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the lines that this thread logs during `work` written together when it is done: as many with one
+/// call as a pipe takes whole.
+pub fn gathered<T>(work: impl FnOnce() -> T) -> T {
+    /// So that a panic in between does not keep later lines back.
+    struct Gathering;
+
+    impl Drop for Gathering {
+        fn drop(&mut self) {
+            GATHERS.set(false);
+            log::logger().flush();
+        }
+    }
+
+    GATHERS.set(true);
+    let _gathering = Gathering;
+    work()
 }
 
 /// Starts the log; once per process.
@@ -37,7 +70,11 @@ struct Logger {
 /// It has been started already.
 pub fn start(level: LevelFilter, format: LogFormat) -> Result<(), SetLoggerError> {
     log::set_max_level(level);
-    log::set_boxed_logger(Box::new(Logger::new(level, format, || takes_output(std::io::stderr().as_fd()))))
+    // A file on a disk takes every line, be it slowly: there is nothing to ask.
+    let is_file = rustix::fs::fstat(std::io::stderr())
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+    let ready = if is_file { || true } else { || takes_output(std::io::stderr().as_fd()) };
+    log::set_boxed_logger(Box::new(Logger::new(level, format, ready)))
 }
 
 impl Log for Logger {
@@ -47,18 +84,56 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) && !(self.catch_up() && self.write(record)) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if GATHERS.get() {
+            self.gather(record);
+        } else if !(self.catch_up() && self.write(record)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        self.write_gathered(&mut self.gathered());
+    }
 }
 
 impl Logger {
     fn new(level: LevelFilter, format: LogFormat, ready: fn() -> bool) -> Self {
         let text = SimpleLogger::new().with_level(LevelFilter::Trace).with_utc_timestamps();
-        Self { level, format, text, ready, dropped: AtomicU64::new(0) }
+        Self { level, format, text, ready, gathered: Mutex::default(), dropped: AtomicU64::new(0) }
+    }
+
+    /// Keeps a line until there is a pipeful of them, or the end.
+    fn gather(&self, record: &Record<'_>) {
+        let now = jiff::Timestamp::now();
+        let line = match self.format {
+            LogFormat::Text => line::framed(record, now),
+            LogFormat::Json => line::json(record, now),
+        };
+        let mut gathered = self.gathered();
+        if gathered.len() + line.len() > limits::LOG_LINE {
+            self.write_gathered(&mut gathered);
+        }
+        gathered.extend_from_slice(line.as_bytes());
+    }
+
+    /// Writes what was gathered, which is no more than a pipe takes whole.
+    fn write_gathered(&self, gathered: &mut Vec<u8>) {
+        if gathered.is_empty() {
+            return;
+        }
+        let said = self.catch_up() && (self.ready)() && std::io::stderr().lock().write_all(gathered).is_ok();
+        if !said {
+            let lost = memchr_iter(b'\n', gathered).count();
+            self.dropped.fetch_add(lost as u64, Ordering::Relaxed);
+        }
+        gathered.clear();
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says how many lines were dropped, if any were; false if that has to wait.
@@ -127,6 +202,21 @@ mod tests {
         READY.store(true, Ordering::Relaxed);
         log(&logger, "switchboard::test", Level::Info);
         assert_eq!(dropped(), 0);
+    }
+
+    #[test]
+    fn what_is_gathered_waits_for_the_end_or_for_a_pipeful() {
+        static READY: AtomicBool = AtomicBool::new(false);
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let logger = Logger::new(LevelFilter::Info, format, || READY.load(Ordering::Relaxed));
+            let (waiting, dropped) = (|| logger.gathered().len(), || logger.dropped.load(Ordering::Relaxed));
+            gathered(|| (0..3).for_each(|_| log(&logger, "switchboard::test", Level::Info)));
+            assert!(waiting() > 100, "{}", String::from_utf8_lossy(&logger.gathered()));
+            logger.flush();
+            assert_eq!((waiting(), dropped()), (0, 3), "each of them is counted");
+            gathered(|| (0..100).for_each(|_| log(&logger, "switchboard::test", Level::Info)));
+            assert!(waiting() <= limits::LOG_LINE && dropped() > 3);
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Shared {
     clock: fn() -> SystemTime,
     zone: TimeZone,
     rooms: Mutex<Rooms>,
+    /// The rooms may have changed since an engine last fed their members.
+    rooms_stirred: AtomicBool,
     /// Told when a room has something new, for engines whose members wait in threads.
     pub(crate) room_changed: Condvar,
     show: Show,
@@ -44,6 +46,7 @@ impl Shared {
         Self {
             clock,
             rooms: Mutex::new(Rooms::new(clock, zone.clone())),
+            rooms_stirred: AtomicBool::new(false),
             zone,
             room_changed: Condvar::new(),
             show,
@@ -71,6 +74,25 @@ impl Shared {
 
     /// The chat rooms.
     pub fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        let rooms = self.lock_rooms();
+        self.rooms_stirred.store(true, Ordering::Relaxed);
+        rooms
+    }
+
+    /// Whether anybody had the rooms since [`Shared::calm_rooms`]: if not, an engine need not look at them.
+    #[inline]
+    pub fn are_rooms_stirred(&self) -> bool {
+        self.rooms_stirred.load(Ordering::Relaxed)
+    }
+
+    /// The rooms, for an engine that will feed all who lack something.
+    pub fn calm_rooms(&self) -> MutexGuard<'_, Rooms> {
+        let rooms = self.lock_rooms();
+        self.rooms_stirred.store(false, Ordering::Relaxed);
+        rooms
+    }
+
+    fn lock_rooms(&self) -> MutexGuard<'_, Rooms> {
         // A thread that panicked in the middle of a change has left a room that still works.
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,9 +111,16 @@ impl Shared {
     }
 
     /// Writes what was noted: an engine calls this at the end of every turn.
+    #[inline]
     pub fn end_turn(&self) {
         // A plain load, so that it costs nothing where nothing is noted.
-        if self.has_lines.load(Ordering::Acquire) && self.has_lines.swap(false, Ordering::AcqRel) {
+        if self.has_lines.load(Ordering::Acquire) {
+            self.write_journals();
+        }
+    }
+
+    fn write_journals(&self) {
+        if self.has_lines.swap(false, Ordering::AcqRel) {
             for journal in std::mem::take(&mut *self.journals()) {
                 journal.flush();
             }

@@ -29,6 +29,11 @@ pub struct Timers {
 }
 
 impl Timers {
+    /// None yet, with room for those of so many connections.
+    pub fn with_capacity(connections: usize) -> Self {
+        Self { heap: Vec::with_capacity(connections), place: Vec::with_capacity(connections) }
+    }
+
     /// Sees to it that `key` fires at `due` or earlier.
     pub fn arm(&mut self, key: u32, due: Time, now: Time) {
         if due == Time::NEVER {

@@ -37,6 +37,25 @@ fn asked(daemon: &Daemon) -> String {
     rest(&stream)
 }
 
+/// `2026-11-21T10:13:37.598Z INFO  [switchboard::observer] closed service=modify`: the reactor gathers these
+/// lines and frames them itself, the other engines leave that to `simple_logger`.
+#[test]
+fn every_closed_connection_has_a_line_framed_like_all_others() {
+    for engine in engines() {
+        let mut daemon = Start::engine(engine).run();
+        (0..40).for_each(|_| drop(connect(&daemon, "modify")));
+        let closed = || log(&daemon).matches(" closed service=modify peer=127.0.0.1:").count();
+        assert!(wait_for(PATIENCE, || (closed() == 40).then_some(())).is_some(), "{engine}: {}", closed());
+        daemon.signal(Signal::TERM);
+        daemon.wait(PATIENCE);
+        for line in log(&daemon).lines() {
+            let (time, rest) = line.split_once(' ').unwrap();
+            assert!(time.parse::<jiff::Timestamp>().is_ok() && time.len() == 24, "{engine}: {line}");
+            assert!(rest.starts_with("INFO  [switchboard::") && rest.contains("] "), "{engine}: {line}");
+        }
+    }
+}
+
 #[test]
 fn instances_are_refused_with_a_reason_until_one_leaves() {
     for engine in concurrent_engines() {

@@ -10,14 +10,17 @@ use crate::time::Time;
 /// the jobs that they want done, see [`Flow::Wait`](crate::protocol::Flow::Wait).
 #[derive(Debug, Default)]
 pub struct Pool {
-    pub(super) free: Vec<Box<Buffers>>,
+    /// The one that most turns take and give back: no more than one is in use while replies are written at
+    /// once.
+    spare: Option<Box<Buffers>>,
+    free: Vec<Box<Buffers>>,
     pub(super) jobs: Vec<(ConnId, Job)>,
 }
 
 impl Pool {
     #[inline]
     pub(super) fn take(&mut self) -> Box<Buffers> {
-        self.free.pop().unwrap_or_default()
+        self.spare.take().unwrap_or_else(|| self.free.pop().unwrap_or_default())
     }
 
     /// Takes buffers back in which nothing waits; those that have grown large are not kept.
@@ -25,9 +28,25 @@ impl Pool {
     pub(super) fn give(&mut self, mut buffers: Box<Buffers>) {
         buffers.stuck.since = Time::NEVER;
         let is_small = buffers.out.capacity().max(buffers.input.capacity()) <= limits::POOL_CAPACITY;
-        if is_small && self.free.len() < limits::POOL_BOXES {
+        if !is_small {
+            return;
+        }
+        if self.spare.is_none() {
+            self.spare = Some(buffers);
+        } else if self.free.len() < limits::POOL_BOXES {
             self.free.push(buffers);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn spares(&self) -> usize {
+        usize::from(self.spare.is_some()) + self.free.len()
+    }
+
+    /// Whether jobs came up.
+    #[inline]
+    pub fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty()
     }
 
     /// The jobs that came up since this was last called: the engine has them done, and then tells each

@@ -158,7 +158,7 @@ fn an_idle_connection_holds_no_buffer() {
     bench.call(|conn, env| conn.input(b"x", env));
     bench.said();
     assert!(bench.conn.buffers.is_none());
-    assert_eq!(bench.pool.free.len(), 1);
+    assert_eq!(bench.pool.spares(), 1);
 }
 
 #[test]

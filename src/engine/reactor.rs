@@ -26,6 +26,7 @@ use super::net::{Net, Ready, Source};
 use super::reload::Reload;
 use crate::conn::Pool;
 use crate::limits;
+use crate::logging;
 use crate::mutation::{Mutant, is_planted};
 use crate::protocol::{ConnId, Why};
 use crate::room::MemberId;
@@ -37,6 +38,7 @@ use crate::timer::Timers;
 mod accept;
 mod datagrams;
 mod feed;
+mod moved;
 mod operator;
 mod slot;
 #[cfg(test)]
@@ -97,6 +99,8 @@ pub struct Reactor<N: Net> {
     timers: Timers,
     /// Connections that have more to do, in the order in which they will.
     runnable: Vec<ConnId>,
+    /// Those whose turn it is; empty between turns.
+    running: Vec<ConnId>,
     /// Connections that ended in this turn.
     dead: Vec<u32>,
     ready: Vec<Ready>,
@@ -120,6 +124,7 @@ impl<N: Net> Reactor<N> {
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         let doors = Doors::new(&services);
+        let reserved = capacity.min(limits::SLOTS_RESERVED);
         Self {
             context: Context {
                 net,
@@ -138,9 +143,10 @@ impl<N: Net> Reactor<N> {
             datagrams: Vec::new(),
             speaking_due: Time::NEVER,
             guard,
-            slots: Slab::new(),
-            timers: Timers::default(),
+            slots: Slab::with_capacity(reserved),
+            timers: Timers::with_capacity(reserved),
             runnable: Vec::new(),
+            running: Vec::new(),
             dead: Vec::new(),
             ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
             hearers: Vec::new(),
@@ -178,21 +184,23 @@ impl<N: Net> Reactor<N> {
         self.turns.begin(self.context.now, now);
         self.context.now = now;
         let mut ready = std::mem::take(&mut self.ready);
-        let mut runnable = std::mem::take(&mut self.runnable);
-        self.context.alone = ready.len() + runnable.len() <= 1 && !self.rooms_pending;
+        std::mem::swap(&mut self.runnable, &mut self.running);
+        self.context.alone = ready.len() + self.running.len() <= 1 && !self.rooms_pending;
         for event in ready.drain(..) {
             self.dispatch(event)?;
         }
-        for id in runnable.drain(usize::from(is_planted(Mutant::RunQueueDropped)).min(runnable.len())..) {
-            self.advance(id, Slot::dequeue);
+        self.ready = ready;
+        if !self.running.is_empty() {
+            self.run_queued();
         }
-        self.reuse(ready, runnable);
         self.tick();
         self.tell_of_drain();
         self.answer_datagrams();
         self.accept_all()?;
         self.rooms_pending = self.feed_rooms();
-        self.reap();
+        if !self.dead.is_empty() {
+            self.reap();
+        }
         self.start_jobs();
         self.context.shared.end_turn();
         if self.context.shared.is_stop_due() && !self.context.draining {
@@ -200,6 +208,17 @@ impl<N: Net> Reactor<N> {
         }
         debug_assert_eq!(self.check_invariants(), Ok(()));
         Ok(())
+    }
+
+    /// Moves those on who were in the run queue when the turn began. The emptied vector is kept, so that turns
+    /// allocate nothing.
+    fn run_queued(&mut self) {
+        let mut running = std::mem::take(&mut self.running);
+        for id in running.drain(usize::from(is_planted(Mutant::RunQueueDropped))..) {
+            self.advance(id, Slot::dequeue);
+        }
+        running.clear();
+        self.running = running;
     }
 
     fn dispatch(&mut self, event: Ready) -> io::Result<()> {
@@ -274,17 +293,22 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Has done elsewhere what would make everybody wait.
+    #[inline]
     fn start_jobs(&mut self) {
+        if !self.context.pool.has_jobs() {
+            return;
+        }
         for (id, job) in self.context.pool.take_jobs() {
             self.context.net.start_job(id, job);
         }
     }
 
-    /// Frees the slots of the dead, and says how each connection went.
+    /// Frees the slots of the dead, and says how each connection went: of all of them at once.
     fn reap(&mut self) {
-        if self.dead.is_empty() {
-            return;
-        }
+        logging::gathered(|| self.reap_each());
+    }
+
+    fn reap_each(&mut self) {
         let mut dead = std::mem::take(&mut self.dead);
         for key in dead.drain(..) {
             self.timers.cancel(key);
@@ -293,8 +317,8 @@ impl<N: Net> Reactor<N> {
                 let left = Left {
                     source: slot.peer.ip(),
                     was_in: slot.is_guest(),
-                    read: slot.read,
-                    written: slot.written,
+                    read: slot.moved.read(),
+                    written: slot.moved.written(),
                 };
                 self.doors.leave(slot.service.into(), &left);
                 if slot.is_guest() {
@@ -369,13 +393,6 @@ impl<N: Net> Reactor<N> {
         self.reap();
         self.start_jobs();
         self.context.shared.end_turn();
-    }
-
-    /// Puts emptied vectors back, so that turns allocate nothing.
-    fn reuse(&mut self, ready: Vec<Ready>, mut runnable: Vec<ConnId>) {
-        self.ready = ready;
-        runnable.append(&mut self.runnable);
-        self.runnable = runnable;
     }
 
     /// What must hold between turns; looked at in debug builds.

@@ -21,6 +21,11 @@ pub(super) fn text(record: &Record<'_>) -> String {
     line.finish()
 }
 
+/// The same as a whole line, framed as `simple_logger` does it.
+pub(super) fn framed(record: &Record<'_>, now: Timestamp) -> String {
+    format!("{now:.3} {:<5} [{}] {}\n", record.level(), record.target(), text(record))
+}
+
 /// A line for machines, its line feed included. It is whole JSON however long the message is.
 pub(super) fn json(record: &Record<'_>, now: Timestamp) -> String {
     let mut room = limits::LOG_LINE / 2;
@@ -76,6 +81,12 @@ impl Bounded {
 
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // Nearly all text is as plain as this, and need not be looked at by its characters.
+        let is_plain = || text.bytes().all(|b| matches!(b, b' '..=b'~'));
+        if !self.cut && self.text.len() + text.len() + 3 <= self.room && is_plain() {
+            self.text.push_str(text);
+            return Ok(());
+        }
         for c in text.chars() {
             if self.escapes && is_hidden(c) {
                 self.push(&c.escape_default().to_string());

@@ -38,9 +38,14 @@ impl Handler for AtRest {
 }
 
 impl Session {
+    /// Whether this is a conversation of which memory may be given up.
+    #[inline]
+    pub fn may_rest(&self) -> bool {
+        matches!(self, Self::Chat(_) | Self::WebChat(_))
+    }
+
     /// Gives up the memory of a conversation in which nothing is going on, if it can be made again. For
     /// engines that call [`Session::wake`] before anything else; neither input nor output may wait.
-    #[inline]
     pub fn rest(&mut self, now: Time) {
         let rest = match self {
             Self::Chat(line) => {

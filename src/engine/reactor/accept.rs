@@ -48,6 +48,7 @@ impl<L> Acceptor<L> {
         }
     }
 
+    #[inline]
     pub(super) fn has_waiting(&self) -> bool {
         self.paused_until == Time::NEVER && self.list.iter().any(|socket| socket.waiting)
     }
@@ -77,13 +78,15 @@ impl<N: Net> Reactor<N> {
     ///
     /// # Errors
     /// This process is a new one, made for one connection: see [`Accepted::Alone`].
+    #[inline]
     pub(super) fn accept_all(&mut self) -> io::Result<()> {
         if self.acceptor.paused_until <= self.context.now && !is_planted(Mutant::AcceptNotResumed) {
             self.acceptor.paused_until = Time::NEVER;
         }
-        if !self.acceptor.has_waiting() {
-            return Ok(());
-        }
+        if self.acceptor.has_waiting() { self.accept_waiting() } else { Ok(()) }
+    }
+
+    fn accept_waiting(&mut self) -> io::Result<()> {
         for index in 0..self.acceptor.list.len() {
             for _ in 0..limits::ACCEPT_PER_TURN {
                 if !self.accept(index)? {

@@ -18,12 +18,19 @@ impl<N: Net> Reactor<N> {
     /// Lets the rooms do what is due, then feeds as many members as fit in a turn; whether some are left
     /// for the next. A member whose socket takes nothing is passed over: when it takes something again,
     /// there is an event.
+    #[inline]
     pub(super) fn feed_rooms(&mut self) -> bool {
+        let is_due = self.rooms_due.min(self.speaking_due) <= self.context.now;
+        // Most turns have nothing to do with rooms, and a lock is not for nothing.
+        (is_due || self.rooms_pending || self.context.shared.are_rooms_stirred()) && self.see_to_rooms()
+    }
+
+    fn see_to_rooms(&mut self) -> bool {
         if self.rooms_due <= self.context.now {
             self.tick_rooms();
         }
         let shared = Arc::clone(&self.context.shared);
-        let mut rooms = shared.rooms();
+        let mut rooms = shared.calm_rooms();
         self.speak_again(&mut rooms);
         let left = self.feed_members(&mut rooms);
         self.rooms_due = rooms.due();

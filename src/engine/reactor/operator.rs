@@ -71,7 +71,7 @@ impl<N: Net> Reactor<N> {
             let (owed, peer) = (slot.conn.owed(), &slot.peer);
             log::info!(
                 "state: {owed} bytes wait for {peer} of {service}, which took {} so far",
-                slot.written
+                slot.moved.written()
             );
         }
     }

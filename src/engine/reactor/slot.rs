@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::super::net::{Net, Ready};
 use super::super::patience::Patience;
 use super::Context;
+use super::moved::Moved;
 use super::watch::low;
 use crate::conn::{Conn, Env, Life};
 use crate::limits;
@@ -44,8 +45,7 @@ pub(super) struct Slot<S> {
     pub(super) conn: Conn,
     pub(super) peer: Peer,
     /// Bytes since the beginning.
-    pub(super) read: u64,
-    pub(super) written: u64,
+    pub(super) moved: Moved,
     pub(super) stream: S,
     pub(super) generation: u32,
     /// In hundredths of a second since the engine started, which is good for 497 days.
@@ -56,15 +56,14 @@ pub(super) struct Slot<S> {
     marks: Marks,
 }
 
-const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 88);
+const _: () = assert!(size_of::<Slot<std::os::fd::OwnedFd>>() <= 80);
 
 impl<S> Slot<S> {
     pub(super) fn new(conn: Conn, stream: S, peer: Peer, service: u16, generation: u32, now: Time) -> Self {
         Self {
             conn,
             peer,
-            read: 0,
-            written: 0,
+            moved: Moved::default(),
             stream,
             generation,
             opened: hundredths(now),
@@ -207,11 +206,16 @@ impl<S> Slot<S> {
 
     /// The session gets what it waits for. If it can be read, that comes before: a session that fills the
     /// output whenever there is room would never hear that its peer is done.
+    #[inline]
     fn go_on<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
         if self.conn.has_turn() {
-            self.with_env(id, context, Conn::go_on);
-            self.flush(context, &[]);
+            self.give_turn(id, context);
         }
+    }
+
+    fn give_turn<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
+        self.with_env(id, context, Conn::go_on);
+        self.flush(context, &[]);
     }
 
     /// A drain begins: from here on it counts who is still sending.
@@ -282,11 +286,11 @@ impl<S> Slot<S> {
                 }
             };
             blocked |= taken < bytes.len();
-            written += taken as u64;
+            written += taken;
             taken
         });
         self.marks.set(Marks::UNHEARD, fed != Fed::All);
-        self.written += written;
+        self.moved.add_written(written);
         if written > 0 {
             self.stamp = low(context.now);
         }
@@ -306,8 +310,8 @@ impl<S> Slot<S> {
             service: context.services.get(usize::from(self.service)).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: f64::from(hundredths(context.now).saturating_sub(self.opened)) / 100.0,
-            read: self.read,
-            written: self.written,
+            read: self.moved.read(),
+            written: self.moved.written(),
             why,
         });
     }
@@ -346,7 +350,7 @@ impl<S> Slot<S> {
     /// say that the peer is done.
     #[inline]
     fn got(&mut self, n: usize, asked: usize) {
-        self.read += n as u64;
+        self.moved.add_read(n);
         self.marks.insert(Marks::STIRRED);
         let ends = self.is(Marks::READ_CLOSED) && !is_planted(Mutant::ForgottenReadClose);
         if n < asked && !ends {
@@ -379,7 +383,7 @@ impl<S> Slot<S> {
                 Ok(n) => {
                     out.advance(n as u64);
                     let is_done = out.is_empty();
-                    self.written += n as u64;
+                    self.moved.add_written(n);
                     if n < wanted {
                         self.marks.remove(Marks::WRITABLE);
                     }
@@ -411,7 +415,7 @@ impl<S> Slot<S> {
                     self.marks.insert(Marks::READABLE);
                 }
                 // A session that ends before anything was read cannot know what is on its way.
-                let unheard = why == Why::Complete && self.read == 0 && !context.draining;
+                let unheard = why == Why::Complete && self.moved.read() == 0 && !context.draining;
                 let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
                 let sending = sending || why == Why::Refused;
                 let may_be_unread = self.is(Marks::READABLE) || sending || unheard;

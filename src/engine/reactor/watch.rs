@@ -35,7 +35,7 @@ impl<S> Slot<S> {
         if patience.is_endless() || self.conn.life() != Life::Open {
             return Time::NEVER;
         }
-        let silent = patience.silence_due(moment(self.stamp, context.now), self.read > 0);
+        let silent = patience.silence_due(moment(self.stamp, context.now), self.moved.read() > 0);
         if !patience.minds_progress() || self.conn.is_flushed() {
             return silent;
         }
@@ -64,13 +64,13 @@ impl<S> Slot<S> {
             self.stamp = low(now);
         } else if self.conn.is_working() {
             self.stamp = low(now);
-        } else if patience.silence_due(moment(self.stamp, now), self.read > 0) <= now {
+        } else if patience.silence_due(moment(self.stamp, now), self.moved.read() > 0) <= now {
             self.with_env(id, context, |conn: &mut Conn, env| conn.give_up(Why::TimedOut, env));
         }
     }
 
     /// How much of what was written the peer has: what its kernel has acknowledged, if that is known.
     fn taken<N: Net<Stream = S>>(&self, context: &Context<N>) -> u64 {
-        context.net.received(&self.stream).unwrap_or(self.written)
+        context.net.received(&self.stream).unwrap_or(self.moved.written())
     }
 }

@@ -107,7 +107,7 @@ fn is_condition(name: &[u8]) -> bool {
 
 /// Whether a name could be one of those below, by its length and its first letter.
 #[inline]
-fn may_matter(name: &[u8]) -> bool {
+pub(super) fn may_matter(name: &[u8]) -> bool {
     let first = name.first().map_or(0, u8::to_ascii_lowercase);
     match name.len() {
         4 => first == b'h',
@@ -152,7 +152,11 @@ impl<'a> Fields<'a> {
         if may_matter(name) { self.note(name, value) } else { Ok(()) }
     }
 
-    fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
+    /// The same for a name that [may matter](may_matter).
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn note(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
         match name.len() {
             4 if is(name, b"host") => return once(&mut self.host, value, "a request has one Host field"),
             6 if is(name, b"expect") => {
@@ -182,6 +186,14 @@ impl<'a> Fields<'a> {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
+    }
+
+    /// Whether those of a request of HTTP/1.1 are in order and want nothing special: no body, no conditions,
+    /// and that the connection stays.
+    #[inline]
+    pub(super) fn are_plain(&self) -> bool {
+        let has_none = self.length.is_none() && self.coding.is_none() && self.expect.is_none();
+        has_none && !self.close && self.conditions.is_none() && self.host.is_some_and(is_authority)
     }
 
     /// Exactly one valid Host field in HTTP/1.1, at most one before (RFC 9112, section 3.2).

@@ -153,7 +153,7 @@ pub(super) struct Request<'a> {
     /// The peer waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
     pub(super) accepts: Accepts<'a>,
-    conditions: Option<Box<Conditions<'a>>>,
+    pub(super) conditions: Option<Box<Conditions<'a>>>,
 }
 
 impl<'a> Request<'a> {
@@ -199,13 +199,6 @@ impl<'a> Request<'a> {
     /// What the sender wants only if, or only in part.
     pub(super) fn conditions(&self) -> &Conditions<'a> {
         self.conditions.as_deref().unwrap_or(&Conditions::NONE)
-    }
-
-    /// Whether it asks for all of a file and nothing else: without a body, which must be read first, and
-    /// without conditions.
-    #[inline]
-    pub(super) fn is_plain(&self) -> bool {
-        self.framing == Framing::Length(0) && self.exchange == Exchange::USUAL && self.conditions.is_none()
     }
 
     /// What to answer once the body is through.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::conditions::{Verdict, evaluate};
+use super::fields::Accepts;
 use super::ranges::{self, Wanted};
 use super::refusal::Status;
 use super::reply::{self, Head, Length, Sent};
@@ -56,9 +57,14 @@ pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_
 /// All of a short file, if the cache has it and it was compared with the disk lately, to a usual request
 /// without conditions. Nothing is formatted, allocated or counted here.
 #[inline]
-pub(super) fn at_once(request: &Request<'_>, look: &mut Look<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
-    let (resource, start) = look.at(request.line.key?, cx.now, cx.shared)?;
-    let form = resource.form(request.accepts.codings.as_deref());
+pub(super) fn at_once(
+    key: &[u8],
+    accepts: &Accepts<'_>,
+    look: &mut Look<'_>,
+    cx: &mut Cx<'_>,
+) -> Option<Sent> {
+    let (resource, start) = look.at(key, cx.now, cx.shared)?;
+    let form = resource.form(accepts.codings.as_deref());
     if !matches!(form.content, Content::Bytes(_)) {
         return None;
     }

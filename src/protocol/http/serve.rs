@@ -7,6 +7,7 @@ use cap_std::fs::Dir;
 
 use super::access;
 use super::conditions::{Validators, Verdict, evaluate};
+use super::fields::Fields;
 use super::listing::{Listing, Order};
 use super::options::Options;
 use super::ordinary;
@@ -61,16 +62,21 @@ pub(super) fn at_once<'a>(options: &Options, cx: &mut Cx<'a>) -> AtOnce<'a> {
     let is_noted = access::is_on(options);
     let mut look = None;
     let mut answered = None;
-    while let Some((length, request)) = ordinary::parse(cx.input.rest()) {
-        let head = cx.input.take(length);
-        let sent = if options.cors || !request.is_plain() {
-            None
-        } else {
-            look = look.or_else(|| options.open_site().map(Site::look));
-            look.as_mut().and_then(|look| send::at_once(&request, look, cx))
+    loop {
+        let mut fields = Fields::default();
+        let Some((length, line)) = ordinary::parse(cx.input.rest(), &mut fields) else { break };
+        // In order, and for all of a file: without a body, which must be read first, and without conditions.
+        let is_plain = line.method == Method::Get && fields.are_plain() && !options.cors;
+        let sent = line.key.filter(|_| is_plain).and_then(|key| {
+            look = look.take().or_else(|| options.open_site().map(Site::look));
+            send::at_once(key, &fields.accepts, look.as_mut()?, cx)
+        });
+        let Some(sent) = sent else {
+            // One that is not in order is left where it is, for those who know what to say of it.
+            let request = Request::new(line, fields, false).ok();
+            return AtOnce { answered, more: request.map(|request| (cx.input.take(length), request)) };
         };
-        let Some(sent) = sent else { return AtOnce { answered, more: Some((head, request)) } };
-        answered = Some((head, sent));
+        answered = Some((cx.input.take(length), sent));
         if is_noted || cx.input.rest().is_empty() || cx.out.is_full() {
             break;
         }
