@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 use crate::config::duration;
+use crate::faults::Faults;
 use crate::time::Time;
 
 mod networks;
@@ -24,7 +25,7 @@ const SITE: u32 = 64;
 
 /// What a service may be told of limits. Everything is off unless set; a service that listens on an open
 /// address begins with [`Policy::for_open_bind`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     /// Connections at once.
     pub instances: Option<u32>,
@@ -44,10 +45,12 @@ pub struct Policy {
     pub first_byte: Option<Duration>,
     /// How long a peer may take next to nothing of what is owed to it.
     pub progress: Option<Duration>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 impl Policy {
-    /// The settings that every service has.
+    /// The settings that every service has, besides [`Faults::KEYS`].
     pub const KEYS: [&'static str; 9] = [
         "instances",
         "per_source",
@@ -74,7 +77,12 @@ impl Policy {
         }
     }
 
-    /// Sets one of [`Policy::KEYS`]. `"unlimited"` switches a limit off that is on by default.
+    /// Whether it is one of [`Policy::KEYS`] or of [`Faults::KEYS`].
+    pub fn has(key: &str) -> bool {
+        Self::KEYS.contains(&key) || Faults::KEYS.contains(&key)
+    }
+
+    /// Sets what it [has](Policy::has). `"unlimited"` switches a limit off that is on by default.
     ///
     /// # Errors
     /// What is wrong with the value, in a few words; or there is no such key.
@@ -89,7 +97,7 @@ impl Policy {
             "idle" => self.idle = period(value)?,
             "first_byte" => self.first_byte = period(value)?,
             "progress" => self.progress = period(value)?,
-            key => return Err(format!("unknown key \"{key}\"")),
+            key => return self.faults.set(key, &value),
         }
         Ok(())
     }

@@ -59,16 +59,31 @@ impl Plan {
     pub fn new(args: &ServeArgs) -> Result<Self, Error> {
         let file = args.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let (services, places) = compose::services(args, &file)?;
+        let engine = args.engine.or(file.engine).unwrap_or_default().into();
+        check_faults(&services, engine)?;
         Ok(Self {
             services,
             places,
-            engine: args.engine.or(file.engine).unwrap_or_default().into(),
+            engine,
             backlog: args.backlog.or(file.backlog),
             grace: args.grace.or(file.grace).unwrap_or(GRACE),
             ports_file: args.ports_file.clone().or(file.ports_file),
             log_level: log_level(args).or(file.log_level).unwrap_or(LevelFilter::Info),
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
         })
+    }
+}
+
+/// Only the reactor does wrong on purpose.
+fn check_faults(services: &[Service], engine: Engine) -> Result<(), Error> {
+    let faulty = services.iter().find(|service| service.policy.faults.are_any());
+    match faulty.filter(|_| engine != Engine::Reactor) {
+        None => Ok(()),
+        Some(service) => {
+            let name = &service.name;
+            let message = "faults on the wire (latency, chunk, ..) go with --engine reactor only";
+            Err(Error(format!("service {name}: {message}")))
+        }
     }
 }
 

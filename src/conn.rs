@@ -256,6 +256,15 @@ impl Conn {
         self.deadline = until.into();
     }
 
+    /// Nothing of what is owed will be sent any more, which the peer has been told; see [`Conn::linger`].
+    pub fn cut(&mut self, why: Why, until: Time) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.out.reset();
+            buffers.input.clear();
+        }
+        self.linger(why, until);
+    }
+
     /// The peer sent `n` bytes more after the end; whether it is time to stop listening to it.
     pub fn has_lingered(&mut self, n: usize) -> bool {
         // Rounded up, so that a drip of single bytes has an end as well.

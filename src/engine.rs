@@ -11,6 +11,7 @@ use crate::shared::Shared;
 pub mod control;
 pub mod datagram;
 mod doors;
+pub mod faulty;
 mod keyboard;
 pub mod mio_net;
 pub mod net;
@@ -23,6 +24,7 @@ pub mod threads;
 
 use control::Control;
 use datagram::Guard;
+use faulty::Faulty;
 use mio_net::MioNet;
 use net::Source;
 use reactor::{Reactor, Settings};
@@ -86,7 +88,21 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
         }
     }
     let Setup { services, shared, grace, reload, .. } = setup;
-    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace, reload }, guard);
+    let settings = Settings { services, shared, capacity, grace, reload };
+    // Two reactors, so that the one without faults has no trace of them.
+    if settings.services.iter().any(|service| service.policy.faults.are_any()) {
+        let net = Faulty::new(net, &settings.services);
+        let streams = streams.into_iter().map(|(socket, service)| ((socket, service.into()), service));
+        return run_reactor(Reactor::new(net, settings, guard), streams, datagrams);
+    }
+    run_reactor(Reactor::new(net, settings, guard), streams, datagrams)
+}
+
+fn run_reactor<N: net::Net>(
+    mut reactor: Reactor<N>,
+    streams: impl IntoIterator<Item = (N::Listener, u16)>,
+    datagrams: Vec<(N::Socket, u16, Option<N::Outlet>)>,
+) -> io::Result<()> {
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
     }

@@ -51,6 +51,7 @@ pub mod conn;
 pub mod directory;
 pub mod engine;
 pub mod escape;
+pub mod faults;
 pub mod framing;
 pub mod helper;
 pub mod input;

@@ -105,7 +105,7 @@ pub const REFUSED_AT_ONCE: usize = 256;
 /// How long a closing connection waits for its peer to stop sending.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Kibibytes that a closing connection reads and drops meanwhile, so that the reply is not lost to a reset.
-pub const LINGER_KIB: u16 = 1024;
+pub const LINGER_KIB: u16 = 1000;
 /// How long a drain watches who is still sending before it tells the sessions: to close on a peer that is
 /// would destroy what is on its way to it.
 pub const DRAIN_WATCH: Duration = Duration::from_millis(100);

@@ -134,6 +134,8 @@ fn reload(args: ServeArgs, plan: &Plan) -> Reload {
         places.iter().map(|place| (place.service, place.at.clone())).collect()
     };
     let (old_names, old_places) = (names(&plan.services), at(&plan.places));
+    let faulty = |service: &Service| service.policy.faults.are_any();
+    let had_faults = plan.services.iter().any(faulty);
     Reload::new(move || {
         let plan = Plan::new(&args).map_err(|error| error.to_string())?;
         if names(&plan.services) != old_names {
@@ -141,6 +143,10 @@ fn reload(args: ServeArgs, plan: &Plan) -> Reload {
         }
         if at(&plan.places) != old_places {
             return Err("a service listens somewhere else; that takes a restart".to_owned());
+        }
+        if let Some(service) = plan.services.iter().find(|service| !had_faults && faulty(service)) {
+            let name = &service.name;
+            return Err(format!("service {name}: the first faults on the wire take a restart"));
         }
         Ok(plan.services)
     })

@@ -64,6 +64,10 @@ pub enum Why {
     Shutdown,
     /// The network or a file failed.
     Failed,
+    /// Buffers took more memory than they may, and this one's were what could best be spared.
+    GaveWay,
+    /// The service was told to [cut](crate::faults) it.
+    Fault,
 }
 
 impl Why {
@@ -78,6 +82,8 @@ impl Why {
             Self::Refused => "refused",
             Self::Shutdown => "shutdown",
             Self::Failed => "failed",
+            Self::GaveWay => "gave way",
+            Self::Fault => "fault on demand",
         }
     }
 }

@@ -130,6 +130,11 @@ impl Net for MioNet {
         rustix::net::shutdown(stream, Shutdown::Write)
     }
 
+    fn abort(&mut self, stream: &OwnedFd) {
+        // A Unix socket has no reset: its peer sees an end.
+        let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+    }
+
     fn receive(&mut self, socket: &OwnedFd, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
         sockets::receive(socket.as_fd(), buffer)
     }

@@ -13,6 +13,7 @@ use super::control::Command;
 use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
+use crate::service::Service;
 use crate::time::Time;
 
 /// The last generation that a connection may have: a network may need some numbers for other sources.
@@ -59,7 +60,9 @@ pub struct Datagram<A> {
     pub way_back: A,
 }
 
-/// See the module. Errors are the kernel's: `AGAIN` means "not now", and there will be an event.
+/// See the module. Errors are the kernel's: `AGAIN` means "not now", and there will be an event. Two are
+/// those of a network that does [wrong](crate::faults) on purpose, and no kernel's: `SHUTDOWN`, nothing more
+/// is sent, and the peer has been told so; `CONNABORTED`, closing resets the connection.
 pub trait Net {
     /// A connected stream; dropping it closes it.
     type Stream;
@@ -83,6 +86,9 @@ pub trait Net {
 
     /// Takes a waiting connection.
     fn accept(&mut self, listener: &Self::Listener) -> Result<(Self::Stream, Peer), Errno>;
+
+    /// These are the services from the next connection on.
+    fn set_services(&mut self, _services: &[Service]) {}
 
     /// Asks for the events of a stream, once and for all.
     fn watch(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;
@@ -119,6 +125,9 @@ pub trait Net {
 
     /// Tells the peer that nothing more will come.
     fn shutdown_write(&mut self, stream: &Self::Stream) -> Result<(), Errno>;
+
+    /// Has a stream reset when it is closed, whatever is on its way.
+    fn abort(&mut self, _stream: &Self::Stream) {}
 
     /// Receives a datagram.
     fn receive(&mut self, socket: &Self::Socket, buffer: &mut [u8])

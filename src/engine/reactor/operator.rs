@@ -43,6 +43,7 @@ impl<N: Net> Reactor<N> {
         let inside = self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.is_guest());
         let inside = inside.map(|slot| (usize::from(slot.service), slot.peer.ip()));
         self.doors.set_policies(&services, inside);
+        self.context.net.set_services(&services);
         self.context.services = services;
         self.renew_datagrams();
         // Who has been waiting without an end may have one now.

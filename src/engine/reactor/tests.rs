@@ -7,6 +7,7 @@ use super::*;
 use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
+mod faults_on_the_wire;
 mod found;
 mod jobs;
 mod limits_of_services;
