@@ -20,11 +20,13 @@ pub mod duration;
 mod explain;
 mod file;
 mod files;
+mod memory;
 mod places;
 #[cfg(test)]
 mod tests;
 
 use file::ConfigFile;
+pub use memory::MaxBuffers;
 
 /// How long a stop waits for what is being sent, unless told otherwise.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -40,6 +42,8 @@ pub struct Plan {
     pub engine: Engine,
     /// Connections that wait to be accepted, per listener; `None` for [`crate::limits::BACKLOG`].
     pub backlog: Option<u16>,
+    /// What the buffers of all connections may take together, in bytes; `None` for any amount.
+    pub max_buffers: Option<usize>,
     /// How long a stop waits for what is being sent.
     pub grace: Duration,
     /// The file that tells scripts what listens where.
@@ -61,11 +65,13 @@ impl Plan {
         let (services, places) = compose::services(args, &file)?;
         let engine = args.engine.or(file.engine).unwrap_or_default().into();
         check_faults(&services, engine)?;
+        let max_buffers = memory::max_buffers(args, &file, engine, &places)?;
         Ok(Self {
             services,
             places,
             engine,
             backlog: args.backlog.or(file.backlog),
+            max_buffers,
             grace: args.grace.or(file.grace).unwrap_or(GRACE),
             ports_file: args.ports_file.clone().or(file.ports_file),
             log_level: log_level(args).or(file.log_level).unwrap_or(LevelFilter::Info),

@@ -328,6 +328,13 @@ impl Conn {
         self.buffers.as_ref().map_or(0, |buffers| buffers.out.owed())
     }
 
+    /// Bytes of memory that it holds on to beside its slot.
+    pub fn holds(&self) -> usize {
+        let buffers = self.buffers.as_ref();
+        let own = buffers.map_or(0, |it| size_of::<Buffers>() + it.input.capacity() + it.out.capacity());
+        own + self.session.holds()
+    }
+
     /// Whether nothing waits to be sent.
     pub fn is_flushed(&self) -> bool {
         self.buffers.as_ref().is_none_or(|buffers| buffers.out.is_empty())

@@ -13,6 +13,7 @@ pub mod datagram;
 mod doors;
 pub mod faulty;
 mod keyboard;
+mod ledger;
 pub mod mio_net;
 pub mod net;
 mod outlet;
@@ -57,6 +58,8 @@ pub struct Setup {
     pub control: Control,
     /// How the configuration is read again.
     pub reload: Reload,
+    /// What all buffers together may take, in bytes; see [`crate::config::Plan::max_buffers`].
+    pub max_buffers: Option<usize>,
 }
 
 /// Serves until the operator stops it: INT, TERM, or Esc on the terminal.
@@ -87,8 +90,8 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
             streams.push((listener.socket, service));
         }
     }
-    let Setup { services, shared, grace, reload, .. } = setup;
-    let settings = Settings { services, shared, capacity, grace, reload };
+    let Setup { services, shared, grace, reload, max_buffers, .. } = setup;
+    let settings = Settings { services, shared, capacity, grace, reload, max_buffers };
     // Two reactors, so that the one without faults has no trace of them.
     if settings.services.iter().any(|service| service.policy.faults.are_any()) {
         let net = Faulty::new(net, &settings.services);

@@ -118,10 +118,11 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
         shared.rooms().write_transcript(journal);
     }
-    let reload = reload(args.clone(), &plan);
-    let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
-    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control, reload };
-    engine::serve(plan.engine, setup).map_err(Failure::Engine)
+    let (reload, engine) = (reload(args.clone(), &plan), plan.engine);
+    let Plan { services, grace, max_buffers, .. } = plan;
+    let (listeners, shared) = (bound.listeners, Arc::new(shared));
+    let setup = Setup { services, listeners, shared, grace, descriptors, control, reload, max_buffers };
+    engine::serve(engine, setup).map_err(Failure::Engine)
 }
 
 /// Reads the configuration again. What it says of limits, access and options can change while the daemon

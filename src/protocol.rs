@@ -207,6 +207,12 @@ pub trait Handler {
         Answer::Silent
     }
 
+    /// Bytes of memory that it has gathered of what its peer sent, and that grow with it. A few hundred need
+    /// not be counted.
+    fn holds(&self) -> usize {
+        0
+    }
+
     /// The room membership whose news this connection is to be fed.
     fn member(&self) -> Option<MemberId> {
         None

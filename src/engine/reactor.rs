@@ -21,6 +21,7 @@ use slab::Slab;
 use super::control::Command;
 use super::datagram::Guard;
 use super::doors::{Doors, Left};
+use super::ledger::Ledger;
 use super::net::LAST_GENERATION;
 use super::net::{Net, Ready, Source};
 use super::reload::Reload;
@@ -37,6 +38,7 @@ use crate::timer::Timers;
 mod accept;
 mod datagrams;
 mod feed;
+mod memory;
 mod operator;
 mod slot;
 #[cfg(test)]
@@ -76,6 +78,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How the configuration is read again.
     pub reload: Reload,
+    /// What all buffers together may take, in bytes.
+    pub max_buffers: Option<usize>,
 }
 
 /// See the module.
@@ -87,6 +91,8 @@ pub struct Reactor<N: Net> {
     /// Who is let in.
     doors: Doors,
     reload: Reload,
+    /// What connections hold in memory.
+    ledger: Ledger,
     turns: Turns,
     acceptor: Acceptor<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
@@ -116,7 +122,7 @@ pub struct Reactor<N: Net> {
 impl<N: Net> Reactor<N> {
     /// A reactor without listeners yet.
     pub fn new(net: N, settings: Settings, guard: Guard) -> Self {
-        let Settings { services, shared, capacity, grace, reload } = settings;
+        let Settings { services, shared, capacity, grace, reload, max_buffers } = settings;
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         let doors = Doors::new(&services);
@@ -133,6 +139,7 @@ impl<N: Net> Reactor<N> {
             buffer,
             doors,
             reload,
+            ledger: Ledger::new(max_buffers),
             turns: Turns::default(),
             acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
@@ -258,6 +265,7 @@ impl<N: Net> Reactor<N> {
         let patience = self.doors.patience(slot.service.into());
         let due = slot.conn.deadline().min(slot.patience_due(patience, &self.context));
         self.timers.arm(id.key, due, self.context.now);
+        self.keep_account(id.key);
     }
 
     /// Calls whose deadline has come. One that was moved later is armed again.
@@ -286,6 +294,7 @@ impl<N: Net> Reactor<N> {
         let mut dead = std::mem::take(&mut self.dead);
         for key in dead.drain(..) {
             self.timers.cancel(key);
+            self.ledger.forget(key);
             if let Some(mut slot) = self.slots.try_remove(key as usize) {
                 let id = ConnId { key, generation: slot.generation };
                 let left = Left {

@@ -60,7 +60,7 @@ impl<N: Net> Reactor<N> {
             "state: {open} open; {count} turns, the longest {longest:?} while others waited; {queue} in the \
              run queue"
         );
-        self.doors.lines().for_each(|line| log::info!("state: {line}"));
+        self.doors.lines().chain(self.ledger.lines()).for_each(|line| log::info!("state: {line}"));
         let mut slow: Vec<_> =
             self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.conn.owed() > 0).collect();
         slow.sort_by_key(|slot| std::cmp::Reverse(slot.conn.owed()));

@@ -37,6 +37,8 @@ bitflags! {
         const STIRRED = 1 << 5;
         /// It was not let in, and is only told why.
         const REFUSED = 1 << 6;
+        /// It has an account in the ledger.
+        const COUNTED = 1 << 7;
     }
 }
 
@@ -234,8 +236,16 @@ impl<S> Slot<S> {
 
     /// Whether nothing is left to do but wait for an event, without a deadline.
     pub(super) fn is_at_rest(&self) -> bool {
-        let waits = self.marks.intersects(Marks::READABLE | Marks::UNHEARD);
+        // Who has an account must be looked at once more, to close it.
+        let waits = self.marks.intersects(Marks::READABLE | Marks::UNHEARD | Marks::COUNTED);
         self.conn.is_quiet() && !waits && self.conn.deadline() == Time::NEVER
+    }
+
+    /// What it holds in memory beside its slot, and whether that was more than nothing when this was last asked.
+    pub(super) fn holds(&mut self) -> (usize, bool) {
+        let (held, was) = (self.conn.holds(), self.is(Marks::COUNTED));
+        self.marks.set(Marks::COUNTED, held > 0);
+        (held, was)
     }
 
     /// Calls the session if its deadline has come.

@@ -22,6 +22,7 @@ fn wrong(protocol: &str, faults: &str) -> (Wrong, Sim) {
         capacity: 1000,
         grace: Duration::from_secs(5),
         reload: Reload::default(),
+        max_buffers: None,
     };
     let mut reactor = Reactor::new(net, settings, Guard::new(vec![]));
     reactor.add_listener(((), 0), 0);
