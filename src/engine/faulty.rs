@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -20,7 +21,7 @@ use crate::faults::{Faults, Script, Step};
 use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
-use crate::service::Service;
+use crate::service::{Address, Service};
 use crate::time::Time;
 
 /// How often it is looked whether a peer has received what it is to have before the reset.
@@ -182,6 +183,27 @@ impl<N: Net> Net for Faulty<N> {
             faults.clone_from(&service.policy.faults);
         }
         self.inner.set_services(services);
+    }
+
+    fn adopt(&mut self, socket: OwnedFd, service: usize, source: Source) -> io::Result<Self::Listener> {
+        Ok((self.inner.adopt(socket, service, source)?, service))
+    }
+
+    fn adopt_datagrams(&mut self, socket: OwnedFd, source: Source) -> io::Result<N::Socket> {
+        self.inner.adopt_datagrams(socket, source)
+    }
+
+    fn listens_at(&self, (listener, _): &Self::Listener) -> Option<Address> {
+        self.inner.listens_at(listener)
+    }
+
+    fn receives_at(&self, socket: &N::Socket) -> Option<Address> {
+        self.inner.receives_at(socket)
+    }
+
+    fn hand_over(&mut self, listener: &mut Self::Listener, service: usize) {
+        self.inner.hand_over(&mut listener.0, service);
+        listener.1 = service;
     }
 
     fn watch(&mut self, wire: &Self::Stream, id: ConnId) -> io::Result<()> {

@@ -9,6 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
+use socket2::SockRef;
 
 use super::control::{Command, Control};
 use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
@@ -18,6 +19,7 @@ use crate::lan::Outlet;
 use crate::limits;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
+use crate::service::Address;
 use crate::time::Time;
 
 /// Generations of connections stay below these, which name the other sources.
@@ -95,6 +97,24 @@ impl Net for MioNet {
             });
         }
         Ok(())
+    }
+
+    fn adopt(&mut self, socket: OwnedFd, _service: usize, source: Source) -> io::Result<OwnedFd> {
+        self.watch_socket(&socket, source).map(|()| socket)
+    }
+
+    fn adopt_datagrams(&mut self, socket: OwnedFd, source: Source) -> io::Result<OwnedFd> {
+        self.watch_socket(&socket, source).map(|()| socket)
+    }
+
+    fn listens_at(&self, listener: &OwnedFd) -> Option<Address> {
+        let address = SockRef::from(listener).local_addr().ok()?;
+        let path = || address.as_pathname().map(|path| Address::Unix(path.to_owned()));
+        address.as_socket().map(Address::Tcp).or_else(path)
+    }
+
+    fn receives_at(&self, socket: &OwnedFd) -> Option<Address> {
+        SockRef::from(socket).local_addr().ok()?.as_socket().map(Address::Udp)
     }
 
     fn accept(&mut self, listener: &OwnedFd) -> Result<(OwnedFd, Peer), Errno> {

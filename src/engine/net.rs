@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -13,7 +14,7 @@ use super::control::Command;
 use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
-use crate::service::Service;
+use crate::service::{Address, Service};
 use crate::time::Time;
 
 /// The last generation that a connection may have: a network may need some numbers for other sources.
@@ -89,6 +90,35 @@ pub trait Net {
 
     /// These are the services from the next connection on.
     fn set_services(&mut self, _services: &[Service]) {}
+
+    /// Takes over a listening socket of the service of this index, whose events are to come from there.
+    ///
+    /// # Errors
+    /// The system's; or this network has none but those that it began with.
+    fn adopt(&mut self, _socket: OwnedFd, _service: usize, _source: Source) -> io::Result<Self::Listener> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The same for a datagram socket.
+    ///
+    /// # Errors
+    /// See [`Net::adopt`].
+    fn adopt_datagrams(&mut self, _socket: OwnedFd, _source: Source) -> io::Result<Self::Socket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Where a listener is, if it may be closed.
+    fn listens_at(&self, _listener: &Self::Listener) -> Option<Address> {
+        None
+    }
+
+    /// Where a datagram socket is, if it may be closed.
+    fn receives_at(&self, _socket: &Self::Socket) -> Option<Address> {
+        None
+    }
+
+    /// A listener is the service's of this index from now on.
+    fn hand_over(&mut self, _listener: &mut Self::Listener, _service: usize) {}
 
     /// Asks for the events of a stream, once and for all.
     fn watch(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;

@@ -38,9 +38,11 @@ use crate::timer::Timers;
 mod accept;
 mod datagrams;
 mod feed;
+mod listeners;
 mod memory;
 mod operator;
 mod slot;
+mod spots;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -49,6 +51,7 @@ use accept::Acceptor;
 use datagrams::Datagrams;
 use operator::Turns;
 use slot::Slot;
+use spots::Spots;
 
 /// What a connection needs of the reactor while it has its turn. Of this, `Conn` is lent an
 /// [`Env`](crate::conn::Env) (no network), and of that a handler a [`Cx`](crate::protocol::Cx) (no pool).
@@ -95,7 +98,7 @@ pub struct Reactor<N: Net> {
     ledger: Ledger,
     turns: Turns,
     acceptor: Acceptor<N::Listener>,
-    datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
+    datagrams: Spots<Datagrams<N::Socket, N::Outlet>>,
     /// When what was too much for the last second may be sent out to a network.
     speaking_due: Time,
     guard: Guard,
@@ -142,7 +145,7 @@ impl<N: Net> Reactor<N> {
             ledger: Ledger::new(max_buffers),
             turns: Turns::default(),
             acceptor: Acceptor::new(capacity),
-            datagrams: Vec::new(),
+            datagrams: Spots::default(),
             speaking_due: Time::NEVER,
             guard,
             slots: Slab::new(),

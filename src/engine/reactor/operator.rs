@@ -39,12 +39,17 @@ impl Turns {
 impl<N: Net> Reactor<N> {
     /// Goes by the configuration as it is by now. Who is connected stays, with the options it began with.
     pub(super) fn read_again(&mut self) {
-        let Some(services) = self.reload.services() else { return };
+        if self.context.draining {
+            return log::warn!("the configuration is not read again: the daemon is stopping");
+        }
+        let Some(mut renewed) = self.reload.read() else { return };
+        let services = std::mem::take(&mut renewed.services);
         let inside = self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.is_guest());
         let inside = inside.map(|slot| (usize::from(slot.service), slot.peer.ip()));
         self.doors.set_policies(&services, inside);
         self.context.net.set_services(&services);
         self.context.services = services;
+        self.move_listeners(renewed);
         self.renew_datagrams();
         // Who has been waiting without an end may have one now.
         for id in self.everyone() {
