@@ -14,6 +14,7 @@ use toml::Value;
 
 use crate::config::duration;
 use crate::faults::Faults;
+use crate::mutation::{Mutant, is_planted};
 use crate::time::Time;
 
 mod networks;
@@ -255,12 +256,13 @@ impl Gate {
         if self.policy.cps.is_some_and(|cps| self.is_too_fast(cps, now)) {
             return Err(Refusal::Rate);
         }
-        if self.policy.instances.is_some_and(|most| self.open >= most) {
+        let is_full = self.policy.instances.is_some_and(|most| self.open >= most);
+        if is_full && !is_planted(Mutant::InstancesIgnored) {
             return Err(Refusal::Instances);
         }
         if let (Some(most), Some(ip)) = (self.policy.per_source, source) {
             let there = self.sources.entry(site(ip)).or_default();
-            if *there >= most {
+            if *there >= most && !is_planted(Mutant::PerSourceIgnored) {
                 return Err(Refusal::PerSource);
             }
             *there += 1;
@@ -279,7 +281,7 @@ impl Gate {
             (self.second, self.came) = (second, 0);
         }
         self.came = self.came.saturating_add(1);
-        let too_fast = self.came > cps.rate;
+        let too_fast = self.came > cps.rate && !is_planted(Mutant::RateIgnored);
         if too_fast {
             self.closed_until = Some(now.after(cps.pause));
             self.came = 0;
@@ -311,6 +313,9 @@ impl Gate {
 
     /// A connection that was let in has closed.
     pub fn leave(&mut self, source: Option<IpAddr>) {
+        if is_planted(Mutant::LeavingUncounted) {
+            return;
+        }
         self.open = self.open.saturating_sub(1);
         let Some(site) = source.map(site) else { return };
         if let Some(there) = self.sources.get_mut(&site) {
@@ -328,7 +333,9 @@ impl Gate {
         if policy.cps != self.policy.cps {
             self.closed_until = None;
         }
-        self.policy = policy;
+        if !is_planted(Mutant::PolicyKept) {
+            self.policy = policy;
+        }
     }
 }
 
@@ -339,6 +346,7 @@ impl Policy {
         let allowed = self.only_from.longest_match(ip);
         let denied = self.no_access.longest_match(ip);
         match (allowed, denied) {
+            _ if is_planted(Mutant::AccessIgnored) => true,
             (Some(allowed), Some(denied)) => allowed > denied,
             (Some(_), None) => true,
             (None, Some(_)) => false,

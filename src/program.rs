@@ -9,6 +9,7 @@ use crate::cli::{self, Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
 use crate::engine::{self, Setup};
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::chat;
 use crate::renewal::Renewal;
 use crate::shared::Shared;
@@ -91,7 +92,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     // From here on a signal to stop is obeyed, by the engine if need be as soon as it runs: whoever reads
     // the ports file may send one at once.
     let mut control = Control::new().map_err(Failure::Engine)?;
-    if args.config.is_some() {
+    if args.config.is_some() || is_planted(Mutant::HangUpTaken) {
         control.take_reloads().map_err(Failure::Engine)?;
     }
     let bound = bind::bind(&plan.services, &plan.places)?;

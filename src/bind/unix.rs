@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::service::{Address, Listener, Spot};
 
 /// Listens on a path. A socket file on which nobody answers is replaced.
@@ -62,7 +63,7 @@ impl SocketFiles {
         };
         let paths: Vec<PathBuf> = spots.iter().filter_map(path).collect();
         let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        remove(own.iter().filter(|path| !paths.contains(path)));
+        remove(own.iter().filter(|path| !paths.contains(path) && !is_planted(Mutant::SocketFileLeft)));
         *own = paths;
     }
 }

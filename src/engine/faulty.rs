@@ -19,6 +19,7 @@ use super::control::Command;
 use super::net::{Datagram, Net, Ready, Source};
 use crate::faults::{Faults, Script, Step};
 use crate::helper::Job;
+use crate::mutation::{Mutant, is_planted};
 use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::service::{Address, Service};
@@ -82,12 +83,17 @@ impl<N: Net> Faulty<N> {
                 self.inner.shutdown_write(wire)?;
                 Err(Errno::SHUTDOWN)
             }
-            Step::Reset if self.inner.received(wire).is_some_and(|got| got < play.script.written()) => {
+            Step::Reset
+                if !is_planted(Mutant::ResetTooEarly)
+                    && self.inner.received(wire).is_some_and(|got| got < play.script.written()) =>
+            {
                 // To reset it now would destroy what it is to receive.
                 Err(self.wake(play, self.now.after(LOOK)))
             }
             Step::Reset => {
-                self.inner.abort(wire);
+                if !is_planted(Mutant::ResetForgotten) {
+                    self.inner.abort(wire);
+                }
                 Err(Errno::CONNABORTED)
             }
         }
@@ -95,7 +101,11 @@ impl<N: Net> Faulty<N> {
 
     fn delay(&mut self, play: &mut Play, wait: Duration) -> Result<(), Errno> {
         let opens = *play.opens.get_or_insert(self.now.after(wait));
-        if opens <= self.now { Ok(()) } else { Err(self.wake(play, opens)) }
+        if opens <= self.now || is_planted(Mutant::LatencyIgnored) {
+            Ok(())
+        } else {
+            Err(self.wake(play, opens))
+        }
     }
 
     /// There will be an event then; the error that says so.
@@ -178,6 +188,9 @@ impl<N: Net> Net for Faulty<N> {
     }
 
     fn set_services(&mut self, services: &[Service]) {
+        if !self.faults.is_empty() && is_planted(Mutant::FaultsKept) {
+            return;
+        }
         self.faults.resize_with(services.len(), Default::default);
         for (service, (faults, _)) in services.iter().zip(&mut self.faults) {
             faults.clone_from(&service.policy.faults);

@@ -14,6 +14,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::time::Time;
 
 /// The share of the ceiling that is freed at once, so that looking for the highest is worth it.
@@ -65,7 +66,7 @@ impl Ledger {
 
     /// Whether somebody must give way.
     pub(super) fn is_over(&self) -> bool {
-        self.most.is_some_and(|most| self.held > most)
+        self.most.is_some_and(|most| self.held > most && !is_planted(Mutant::BoundIgnored))
     }
 
     /// Who must give way, the first first; `sent` says what somebody has been sent by now.
@@ -79,6 +80,9 @@ impl Ledger {
         let mut all: Vec<_> =
             self.accounts.iter().map(|(key, it)| (Reverse(weight(*key, it)), *key, *it)).collect();
         all.sort_unstable_by_key(|(weight, key, _)| (*weight, *key));
+        if is_planted(Mutant::WrongVictims) {
+            all.reverse();
+        }
         let mut excess = self.held.saturating_sub(most - most / FREED);
         let wanted = all.into_iter().map_while(|(_, key, account)| {
             let is_enough = excess == 0;
@@ -101,7 +105,7 @@ impl Ledger {
                 self.gave_way
             );
         }
-        self.last = Some(who);
+        self.last = Some(who).filter(|_| !is_planted(Mutant::VictimUnsaid));
     }
 
     /// How things are, in a few lines.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::mutation::{Mutant, is_planted};
 use crate::service::{Listener, Service, Spot};
 
 type Read = dyn FnMut() -> Result<Renewed, String> + Send;
@@ -47,6 +48,7 @@ impl Reload {
                 log::info!("the configuration was read again; it counts for who connects from now on");
                 Some(renewed)
             }
+            Err(_) if is_planted(Mutant::ProblemUnsaid) => None,
             Err(problem) => {
                 log::error!("the configuration was read again, and nothing has changed: {problem}");
                 None

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{Amount, Faults, Latency};
+use crate::mutation::{Mutant, is_planted};
 
 /// Numbers of neighbouring connections are far apart in what is drawn from them: a large odd number, the
 /// fractional part of the golden ratio.
@@ -47,7 +48,8 @@ pub enum Step {
 impl Script {
     /// The script of the connection of this number, counted from 0; `None` if it is to be refused.
     pub fn new(faults: &Faults, number: u64) -> Option<Self> {
-        let mut rng = Rng::with_seed(faults.seed ^ number.wrapping_mul(APART));
+        let seed = if is_planted(Mutant::SeedIgnored) { 0 } else { faults.seed };
+        let mut rng = Rng::with_seed(seed ^ number.wrapping_mul(APART));
         if rng.f64() < faults.refuse {
             return None;
         }
@@ -59,6 +61,7 @@ impl Script {
         ];
         let ends = ends.map(|(after, end)| {
             let drawn = after.unwrap_or(Amount { least: 0, most: 0 }).draw(&mut rng);
+            let drawn = drawn + u64::from(is_planted(Mutant::CutOneLate));
             after.map(|_| (drawn, end))
         });
         let end = ends.into_iter().flatten().min_by_key(|(after, _)| *after);

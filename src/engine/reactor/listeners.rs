@@ -7,6 +7,7 @@ use super::super::reload::Renewed;
 use super::super::sockets;
 use super::Reactor;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::service::{Address, Listener, Spot};
 
 impl<N: Net> Reactor<N> {
@@ -58,11 +59,17 @@ impl<N: Net> Reactor<N> {
             let Some(socket) = self.acceptor.list.get_mut(index) else { continue };
             let Some(address) = net.listens_at(&socket.listener) else { continue };
             if let Some(spot) = all.iter().find(|spot| spot.address == address) {
+                if is_planted(Mutant::HandOverForgotten) {
+                    continue;
+                }
                 net.hand_over(&mut socket.listener, spot.service);
                 socket.service = u16::try_from(spot.service).unwrap_or(socket.service);
                 continue;
             }
-            socket.waiting = true;
+            if is_planted(Mutant::OldPlaceKept) {
+                continue;
+            }
+            socket.waiting = !is_planted(Mutant::QueueDropped);
             for _ in 0..limits::BACKLOG {
                 if !self.accept(index) {
                     break;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::net::Net;
 use super::Reactor;
+use crate::mutation::{Mutant, is_planted};
 use crate::time::Time;
 
 /// How many of the slowest readers are named.
@@ -49,6 +50,9 @@ impl<N: Net> Reactor<N> {
         self.doors.set_policies(&services, inside);
         self.context.net.set_services(&services);
         self.context.services = services;
+        if is_planted(Mutant::GuestsDropped) {
+            self.slots.iter_mut().for_each(|(_, slot)| slot.conn.fail(crate::protocol::Why::Failed));
+        }
         self.move_listeners(renewed);
         self.renew_datagrams();
         // Who has been waiting without an end may have one now.
@@ -68,6 +72,7 @@ impl<N: Net> Reactor<N> {
         self.doors.lines().chain(self.ledger.lines()).for_each(|line| log::info!("state: {line}"));
         let mut slow: Vec<_> =
             self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.conn.owed() > 0).collect();
+        slow.retain(|_| !is_planted(Mutant::SlowUnsaid));
         slow.sort_by_key(|slot| std::cmp::Reverse(slot.conn.owed()));
         for slot in slow.into_iter().take(SLOWEST) {
             let service =
