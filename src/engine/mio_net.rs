@@ -126,10 +126,12 @@ impl Net for MioNet {
         self.poll.registry().register(&mut SourceFd(&stream.as_raw_fd()), token(Source::Conn(id)), both)
     }
 
+    #[inline]
     fn read(&mut self, stream: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
         rustix::io::read(stream, buffer)
     }
 
+    #[inline]
     fn write(&mut self, stream: &OwnedFd, first: &[u8], second: &[u8], more: bool) -> Result<usize, Errno> {
         sockets::write(stream.as_fd(), first, second, more)
     }
