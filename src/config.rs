@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::bind::Place;
+use crate::bind::{Place, Refused};
 use crate::cli::{LogFormat, ServeArgs};
 use crate::engine::Engine;
 use crate::service::Service;
@@ -25,6 +25,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
+use compose::Chosen;
 use file::ConfigFile;
 pub use memory::MaxBuffers;
 
@@ -38,6 +39,8 @@ pub struct Plan {
     pub services: Vec<Service>,
     /// Where they are to listen.
     pub places: Vec<Place>,
+    /// Those that the engine does not serve.
+    pub unserved: Vec<Refused>,
     /// What moves the bytes.
     pub engine: Engine,
     /// Connections that wait to be accepted, per listener; `None` for [`crate::limits::BACKLOG`].
@@ -62,13 +65,14 @@ impl Plan {
     /// The first thing that is wrong, in one line.
     pub fn new(args: &ServeArgs) -> Result<Self, Error> {
         let file = args.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
-        let (services, places) = compose::services(args, &file)?;
-        let engine = args.engine.or(file.engine).unwrap_or_default().into();
+        let engine = args.engine.or(file.engine).unwrap_or_default();
+        let Chosen { services, places, unserved } = compose::services(args, &file, engine)?;
         check_faults(&services, engine)?;
         let max_buffers = memory::max_buffers(args, &file, engine, &places)?;
         Ok(Self {
             services,
             places,
+            unserved,
             engine,
             backlog: args.backlog.or(file.backlog),
             max_buffers,

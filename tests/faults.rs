@@ -87,6 +87,15 @@ fn a_reset_comes_when_exactly_so_many_bytes_have_been_received() {
         let (bytes, end) = rest(&connect(&daemon, "chargen"));
         assert_eq!((bytes.len(), end), (300_000, Err(ErrorKind::ConnectionReset)));
     }
+    // Also to a client that begins to read when all has long been written, and is on its way.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&daemon.tcp("chargen").into()).unwrap();
+    let late = TcpStream::from(socket);
+    late.set_read_timeout(Some(PATIENCE)).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let (bytes, end) = rest(&late);
+    assert_eq!((bytes.len(), end), (300_000, Err(ErrorKind::ConnectionReset)));
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::io;
 
 use super::super::net::{Net, Source};
 use super::super::reload::Renewed;
-use super::super::sockets;
 use super::Reactor;
 use crate::limits;
 use crate::mutation::{Mutant, is_planted};
@@ -38,8 +37,7 @@ impl<N: Net> Reactor<N> {
 
     fn listen(&mut self, listener: Listener) -> io::Result<()> {
         let service = u16::try_from(listener.service).map_err(io::Error::other)?;
-        if let Address::Udp(address) = listener.address {
-            sockets::want_destination(&listener.socket, address)?;
+        if let Address::Udp(_) = listener.address {
             let source = Source::Datagrams(self.datagrams.next());
             let socket = self.context.net.adopt_datagrams(listener.socket, source)?;
             self.add_datagrams(socket, service, None);
@@ -71,7 +69,8 @@ impl<N: Net> Reactor<N> {
             }
             socket.waiting = !is_planted(Mutant::QueueDropped);
             for _ in 0..limits::BACKLOG {
-                if !self.accept(index) {
+                // Only where others serve does this process end here, and there no listener moves.
+                if !self.accept(index).unwrap_or(false) {
                     break;
                 }
             }

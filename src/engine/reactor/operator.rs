@@ -47,7 +47,8 @@ impl<N: Net> Reactor<N> {
         let services = std::mem::take(&mut renewed.services);
         let inside = self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.is_guest());
         let inside = inside.map(|slot| (usize::from(slot.service), slot.peer.ip()));
-        self.doors.set_policies(&services, inside);
+        let elsewhere = self.context.net.inside_elsewhere();
+        self.doors.set_policies(&services, inside.chain(elsewhere));
         self.context.net.set_services(&services);
         self.context.services = services;
         if is_planted(Mutant::GuestsDropped) {
@@ -64,7 +65,7 @@ impl<N: Net> Reactor<N> {
     /// Writes to the log how things are.
     pub(super) fn dump(&self) {
         let Turns { count, longest, .. } = self.turns;
-        let (open, queue) = (self.slots.len(), self.runnable.len());
+        let (open, queue) = (self.connections(), self.runnable.len());
         log::info!(
             "state: {open} open; {count} turns, the longest {longest:?} while others waited; {queue} in the \
              run queue"

@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 use rustix::io::Errno;
 
-use super::super::control::Command;
 use super::super::net::Ready;
 use super::*;
 use crate::protocol::{Options, Row};
@@ -292,13 +291,7 @@ fn a_drain_finishes_what_is_owed_and_does_not_wait_for_the_silent() {
     reactor.settle_down();
     sim.send(slow, b"owed to it");
     reactor.settle_down();
-    sim.world().commands.push_back(Command::Drain);
-    sim.world().events.push(Ready {
-        source: Source::Control,
-        readable: true,
-        writable: false,
-        read_closed: false,
-    });
+    sim.drain();
     reactor.wait(&sim, 100);
     assert!(sim.world().wires[silent].closed);
     assert!(!sim.world().wires[slow].closed && !reactor.is_drained());
@@ -313,7 +306,7 @@ fn a_drain_does_not_reset_who_is_still_sending() {
     let (mut reactor, sim) = reactor("echo");
     let wire = sim.connect(WIDE);
     reactor.settle_down();
-    reactor.drain();
+    reactor.drain().unwrap();
     sim.send(wire, b"on its way");
     reactor.wait(&sim, 200);
     sim.send(wire, &vec![b'x'; 2 * 1024 * usize::from(limits::LINGER_KIB)]);
@@ -330,7 +323,7 @@ fn a_drain_ends_with_the_grace_whatever_a_client_does() {
     let (mut reactor, sim) = reactor("chargen");
     sim.connect(10);
     reactor.settle_down();
-    reactor.drain();
+    reactor.drain().unwrap();
     reactor.wait(&sim, 4_900);
     assert!(!reactor.is_drained());
     reactor.wait(&sim, 200);
