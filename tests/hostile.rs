@@ -5,6 +5,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use switchboard::check::Client;
@@ -17,6 +18,10 @@ use support::{Daemon, PATIENCE, Start, proc, wait_for};
 
 /// What the daemon's memory may grow by, in KiB, whatever one peer sends.
 const GROWTH: u64 = 32 * 1024;
+
+/// What fills the kernel's buffers on one daemon after the other is not done while another is to be asleep: the
+/// kernel wakes it when there is room again.
+static QUIET: RwLock<()> = RwLock::new(());
 
 /// A generator of bytes that are the same in every run (xorshift).
 struct Random(u64);
@@ -162,6 +167,7 @@ fn ten_thousand_connections_that_reset() {
 
 #[test]
 fn peers_that_read_nothing() {
+    let _others_may_wake = QUIET.read().unwrap_or_else(PoisonError::into_inner);
     for engine in concurrent_engines() {
         read_nothing(engine);
     }
@@ -244,6 +250,7 @@ fn is_served(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn without_descriptors_it_waits_and_does_not_spin() {
+    let _others_may_wake = QUIET.read().unwrap_or_else(PoisonError::into_inner);
     for engine in concurrent_engines() {
         runs_out_of_descriptors(engine);
     }
@@ -292,6 +299,7 @@ fn idle_wake_ups(daemon: &Daemon) -> u64 {
 
 #[test]
 fn idle_is_asleep() {
+    let _alone = QUIET.write().unwrap_or_else(PoisonError::into_inner);
     let daemon = Start::reactor().set("modify.name=Ali").set("hello.quiet=60s").run();
     assert_serves(&daemon);
     assert_eq!(idle_wake_ups(&daemon), 0, "without connections");
