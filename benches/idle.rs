@@ -198,6 +198,7 @@ impl Crowd {
             capacity: size,
             grace: Duration::ZERO,
             reload: switchboard::engine::reload::Reload::default(),
+            max_buffers: None,
         };
         let net = Uncounted { network: network.clone(), told: Time::NEVER };
         let mut reactor = Reactor::new(net, settings, Guard::default());

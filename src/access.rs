@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 use crate::config::duration;
+use crate::faults::Faults;
+use crate::mutation::{Mutant, is_planted};
 use crate::time::Time;
 
 mod networks;
@@ -24,7 +26,7 @@ const SITE: u32 = 64;
 
 /// What a service may be told of limits. Everything is off unless set; a service that listens on an open
 /// address begins with [`Policy::for_open_bind`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     /// Connections at once.
     pub instances: Option<u32>,
@@ -44,10 +46,12 @@ pub struct Policy {
     pub first_byte: Option<Duration>,
     /// How long a peer may take next to nothing of what is owed to it.
     pub progress: Option<Duration>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 impl Policy {
-    /// The settings that every service has.
+    /// The settings that every service has, besides [`Faults::KEYS`].
     pub const KEYS: [&'static str; 9] = [
         "instances",
         "per_source",
@@ -74,7 +78,12 @@ impl Policy {
         }
     }
 
-    /// Sets one of [`Policy::KEYS`]. `"unlimited"` switches a limit off that is on by default.
+    /// Whether it is one of [`Policy::KEYS`] or of [`Faults::KEYS`].
+    pub fn has(key: &str) -> bool {
+        Self::KEYS.contains(&key) || Faults::KEYS.contains(&key)
+    }
+
+    /// Sets what it [has](Policy::has). `"unlimited"` switches a limit off that is on by default.
     ///
     /// # Errors
     /// What is wrong with the value, in a few words; or there is no such key.
@@ -89,7 +98,7 @@ impl Policy {
             "idle" => self.idle = period(value)?,
             "first_byte" => self.first_byte = period(value)?,
             "progress" => self.progress = period(value)?,
-            key => return Err(format!("unknown key \"{key}\"")),
+            key => return self.faults.set(key, &value),
         }
         Ok(())
     }
@@ -247,12 +256,13 @@ impl Gate {
         if self.policy.cps.is_some_and(|cps| self.is_too_fast(cps, now)) {
             return Err(Refusal::Rate);
         }
-        if self.policy.instances.is_some_and(|most| self.open >= most) {
+        let is_full = self.policy.instances.is_some_and(|most| self.open >= most);
+        if is_full && !is_planted(Mutant::InstancesIgnored) {
             return Err(Refusal::Instances);
         }
         if let (Some(most), Some(ip)) = (self.policy.per_source, source) {
             let there = self.sources.entry(site(ip)).or_default();
-            if *there >= most {
+            if *there >= most && !is_planted(Mutant::PerSourceIgnored) {
                 return Err(Refusal::PerSource);
             }
             *there += 1;
@@ -271,7 +281,7 @@ impl Gate {
             (self.second, self.came) = (second, 0);
         }
         self.came = self.came.saturating_add(1);
-        let too_fast = self.came > cps.rate;
+        let too_fast = self.came > cps.rate && !is_planted(Mutant::RateIgnored);
         if too_fast {
             self.closed_until = Some(now.after(cps.pause));
             self.came = 0;
@@ -303,6 +313,9 @@ impl Gate {
 
     /// A connection that was let in has closed.
     pub fn leave(&mut self, source: Option<IpAddr>) {
+        if is_planted(Mutant::LeavingUncounted) {
+            return;
+        }
         self.open = self.open.saturating_sub(1);
         let Some(site) = source.map(site) else { return };
         if let Some(there) = self.sources.get_mut(&site) {
@@ -320,7 +333,9 @@ impl Gate {
         if policy.cps != self.policy.cps {
             self.closed_until = None;
         }
-        self.policy = policy;
+        if !is_planted(Mutant::PolicyKept) {
+            self.policy = policy;
+        }
     }
 }
 
@@ -331,6 +346,7 @@ impl Policy {
         let allowed = self.only_from.longest_match(ip);
         let denied = self.no_access.longest_match(ip);
         match (allowed, denied) {
+            _ if is_planted(Mutant::AccessIgnored) => true,
             (Some(allowed), Some(denied)) => allowed > denied,
             (Some(_), None) => true,
             (None, Some(_)) => false,

@@ -14,6 +14,7 @@ use crate::config::Origin;
 use crate::lan;
 use crate::service::{Address, Listener, Service};
 
+mod again;
 mod holder;
 mod reason;
 mod socket;
@@ -21,6 +22,7 @@ mod socket;
 mod tests;
 mod unix;
 
+pub use again::{Again, Before, again};
 pub use unix::SocketFiles;
 
 /// Why a socket of a client's own was not to be had, in a line that helps.
@@ -135,12 +137,9 @@ pub fn bind(services: &[Service], places: &[Place]) -> Result<Bound, Error> {
     order.sort_by_key(|place| place.origin == Origin::Default);
     for place in order {
         match bind_place(&place.at) {
-            Ok(sockets) => bound.listeners.extend(sockets.into_iter().map(|socket| Listener {
-                service: place.service,
-                address: socket.address,
-                socket: socket.socket,
-                outlet: socket.outlet,
-            })),
+            Ok(sockets) => {
+                bound.listeners.extend(sockets.into_iter().map(|socket| socket.listener(place.service)));
+            }
             Err(failure) => bound.refuse(services, place, &failure)?,
         }
     }
@@ -197,6 +196,12 @@ struct Socket {
     address: Address,
     socket: OwnedFd,
     outlet: Option<lan::Outlet>,
+}
+
+impl Socket {
+    fn listener(self, service: usize) -> Listener {
+        Listener { service, address: self.address, socket: self.socket, outlet: self.outlet }
+    }
 }
 
 type Sockets = Vec<Socket>;

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::check;
 use crate::client::Client;
-use crate::config::{Origin, duration};
+use crate::config::{MaxBuffers, Origin, duration};
 pub use crate::engine::Engine as EngineName;
 
 const EXAMPLES: &str = "\
@@ -220,6 +220,12 @@ pub struct ServeArgs {
     /// [default: 4096] [e.g. --backlog 5]
     #[arg(long, env = "SWITCHBOARD_BACKLOG", value_name = "N", hide_env = true, help_heading = "How")]
     pub backlog: Option<u16>,
+
+    /// What the buffers of all connections may take together, or unlimited; who holds the most for
+    /// the longest is closed then [default: 256 MiB if others can connect] [e.g. --max-buffers 64MiB]
+    #[arg(long, env = "SWITCHBOARD_MAX_BUFFERS", value_name = "SIZE", hide_env = true)]
+    #[arg(help_heading = "How")]
+    pub max_buffers: Option<MaxBuffers>,
 
     /// How long a stop waits for what is being sent [default: 5s] [e.g. --grace 500ms]
     #[arg(long, env = "SWITCHBOARD_GRACE", value_name = "DURATION", hide_env = true, help_heading = "How")]

@@ -20,12 +20,14 @@ pub mod duration;
 mod explain;
 mod file;
 mod files;
+mod memory;
 mod places;
 #[cfg(test)]
 mod tests;
 
 use compose::Chosen;
 use file::ConfigFile;
+pub use memory::MaxBuffers;
 
 /// How long a stop waits for what is being sent, unless told otherwise.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -43,6 +45,8 @@ pub struct Plan {
     pub engine: Engine,
     /// Connections that wait to be accepted, per listener; `None` for [`crate::limits::BACKLOG`].
     pub backlog: Option<u16>,
+    /// What the buffers of all connections may take together, in bytes; `None` for any amount.
+    pub max_buffers: Option<usize>,
     /// How long a stop waits for what is being sent.
     pub grace: Duration,
     /// The file that tells scripts what listens where.
@@ -63,17 +67,33 @@ impl Plan {
         let file = args.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let engine = args.engine.or(file.engine).unwrap_or_default();
         let Chosen { services, places, unserved } = compose::services(args, &file, engine)?;
+        check_faults(&services, engine)?;
+        let max_buffers = memory::max_buffers(args, &file, engine, &places)?;
         Ok(Self {
             services,
             places,
             unserved,
             engine,
             backlog: args.backlog.or(file.backlog),
+            max_buffers,
             grace: args.grace.or(file.grace).unwrap_or(GRACE),
             ports_file: args.ports_file.clone().or(file.ports_file),
             log_level: log_level(args).or(file.log_level).unwrap_or(LevelFilter::Info),
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
         })
+    }
+}
+
+/// Only the reactor does wrong on purpose.
+fn check_faults(services: &[Service], engine: Engine) -> Result<(), Error> {
+    let faulty = services.iter().find(|service| service.policy.faults.are_any());
+    match faulty.filter(|_| engine != Engine::Reactor) {
+        None => Ok(()),
+        Some(service) => {
+            let name = &service.name;
+            let message = "faults on the wire (latency, chunk, ..) go with --engine reactor only";
+            Err(Error(format!("service {name}: {message}")))
+        }
     }
 }
 

@@ -262,6 +262,15 @@ impl Conn {
         self.deadline = until.into();
     }
 
+    /// Nothing of what is owed will be sent any more, which the peer has been told; see [`Conn::linger`].
+    pub fn cut(&mut self, why: Why, until: Time) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.out.reset();
+            buffers.input.clear();
+        }
+        self.linger(why, until);
+    }
+
     /// The peer sent `n` bytes more after the end; whether it is time to stop listening to it.
     pub fn has_lingered(&mut self, n: usize) -> bool {
         // Rounded up, so that a drip of single bytes has an end as well.
@@ -323,6 +332,13 @@ impl Conn {
     /// How many bytes wait to be sent, those of files included.
     pub fn owed(&self) -> u64 {
         self.buffers.as_ref().map_or(0, |buffers| buffers.out.owed())
+    }
+
+    /// Bytes of memory that it holds on to beside its slot.
+    pub fn holds(&self) -> usize {
+        let buffers = self.buffers.as_ref();
+        let own = buffers.map_or(0, |it| size_of::<Buffers>() + it.input.capacity() + it.out.capacity());
+        own + self.session.holds()
     }
 
     /// Whether nothing waits to be sent.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::protocol::Row;
-use crate::service::{Address, Listener, Service};
+use crate::service::{Address, Service, Spot};
 
 /// A service at one port or Unix socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +41,14 @@ pub enum Place {
 }
 
 /// Everything that listens, in the order of the services; a port counts once, whatever it is bound to.
-pub fn entries(services: &[Service], listeners: &[Listener]) -> Vec<Entry> {
+pub fn entries(services: &[Service], spots: &[Spot]) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (index, service) in services.iter().enumerate() {
         let start = entries.len();
-        for listener in listeners.iter().filter(|listener| listener.service == index) {
+        for spot in spots.iter().filter(|spot| spot.service == index) {
             let own: &mut [Entry] = entries.get_mut(start..).unwrap_or_default();
-            if !own.iter_mut().any(|entry| entry.place.add(&listener.address)) {
-                entries.push(Entry::new(service, Place::of(&listener.address)));
+            if !own.iter_mut().any(|entry| entry.place.add(&spot.address)) {
+                entries.push(Entry::new(service, Place::of(&spot.address)));
             }
         }
     }

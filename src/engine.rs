@@ -14,8 +14,10 @@ mod blocking;
 pub mod control;
 pub mod datagram;
 mod doors;
+pub mod faulty;
 pub mod iterative;
 mod keyboard;
+mod ledger;
 pub mod mio_net;
 mod name;
 pub mod net;
@@ -29,6 +31,7 @@ pub mod threads;
 
 use control::Control;
 use datagram::Guard;
+use faulty::Faulty;
 use mio_net::MioNet;
 pub use name::{Engine, Serving};
 use net::Source;
@@ -53,6 +56,8 @@ pub struct Setup {
     pub control: Control,
     /// How the configuration is read again.
     pub reload: Reload,
+    /// What all buffers together may take, in bytes; see [`crate::config::Plan::max_buffers`].
+    pub max_buffers: Option<usize>,
 }
 
 /// Serves until the operator stops it: INT, TERM, or Esc on the terminal.
@@ -72,9 +77,23 @@ pub fn serve(engine: Engine, setup: Setup) -> io::Result<()> {
 fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     let guard = Guard::new(setup.udp_ports());
     let capacity = setup.capacity();
-    let Setup { services, listeners, shared, grace, control, reload, .. } = setup;
+    let Setup { services, listeners, shared, grace, control, reload, max_buffers, .. } = setup;
     let Watched { net, streams, datagrams } = watch(control, listeners)?;
-    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace, reload }, guard);
+    let settings = Settings { services, shared, capacity, grace, reload, max_buffers };
+    // Two reactors, so that the one without faults has no trace of them.
+    if settings.services.iter().any(|service| service.policy.faults.are_any()) {
+        let net = Faulty::new(net, &settings.services);
+        let streams = streams.into_iter().map(|(socket, service)| ((socket, service.into()), service));
+        return run_reactor(Reactor::new(net, settings, guard), streams, datagrams);
+    }
+    run_reactor(Reactor::new(net, settings, guard), streams, datagrams)
+}
+
+fn run_reactor<N: net::Net>(
+    mut reactor: Reactor<N>,
+    streams: impl IntoIterator<Item = (N::Listener, u16)>,
+    datagrams: Vec<(N::Socket, u16, Option<N::Outlet>)>,
+) -> io::Result<()> {
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
     }

@@ -90,6 +90,12 @@ pub const POOL_BOXES: usize = 64;
 /// See [`POOL_BOXES`].
 pub const POOL_CAPACITY: usize = 64 * 1024;
 
+/// What buffers may hold altogether where others can connect and nothing else is set: 2000 slow readers with
+/// all that may wait for each of them.
+pub const BUFFERS_OPEN: usize = 256 * 1024 * 1024;
+/// The least that may be set for it: a few connections must be able to do anything.
+pub const BUFFERS_LEAST: usize = 4 * 1024 * 1024;
+
 /// Descriptors left free below the process's limit, so that files can still be opened.
 pub const SPARE_DESCRIPTORS: u64 = 64;
 /// Descriptors that are no connections: stdin, stdout, stderr, the poll, its waker, the signals, a log.
@@ -108,7 +114,7 @@ pub const REFUSED_AT_ONCE: usize = 256;
 /// How long a closing connection waits for its peer to stop sending.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Kibibytes that a closing connection reads and drops meanwhile, so that the reply is not lost to a reset.
-pub const LINGER_KIB: u16 = 1024;
+pub const LINGER_KIB: u16 = 1000;
 /// How long a drain watches who is still sending before it tells the sessions: to close on a peer that is
 /// would destroy what is on its way to it.
 pub const DRAIN_WATCH: Duration = Duration::from_millis(100);
@@ -147,5 +153,6 @@ const _: () = assert!(DATAGRAM <= READ_BUFFER);
 const _: () = assert!(MAX_LINE + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(UPLOAD_LINE + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(HTTP_HEAD + READ_BUFFER <= PENDING_INPUT);
+const _: () = assert!(BUFFERS_LEAST >= 8 * (OUT_HIGH_MARK + PENDING_INPUT));
 const _: () = assert!(2 * ROOM_AHEAD <= ROOM_LOG / 2);
 const _: () = assert!(POOL_CAPACITY >= READ_BUFFER && POOL_CAPACITY <= OUT_HIGH_MARK);

@@ -1,7 +1,8 @@
-//! Mistakes that can be planted in the core, so that the simulation can show that it finds them.
+//! Mistakes that can be planted, so that the tests can show that they find them: those of the core by the
+//! simulation, those of limits, faults, memory and reloads by the tests of the whole program (`tests/mutants`).
 //!
-//! Outside of unit tests none is ever planted: [`is_planted`] is a constant, and the compiler takes the
-//! marks out. A mark stands where the mistake would be made: `if !is_planted(Mutant::..)` before a step that
+//! In a program that is built for use none is ever planted: [`is_planted`] is a constant, and the compiler takes
+//! the marks out. With the feature `planted`, one is named by the variable `PLANTED` of the environment. A mark stands where the mistake would be made: `if !is_planted(Mutant::..)` before a step that
 //! the mutant leaves out.
 
 /// The mistakes, by what goes wrong.
@@ -43,10 +44,70 @@ pub(crate) enum Mutant {
     OwnEchoed,
     /// Who stays in a room is not fed what the leaving of others brought.
     LeavingUnheard,
+
+    /// `instances` does not count.
+    InstancesIgnored,
+    /// Nor `per_source`.
+    PerSourceIgnored,
+    /// Nor `cps`.
+    RateIgnored,
+    /// The access lists let everybody in.
+    AccessIgnored,
+    /// Datagrams are answered without a look at the access lists.
+    DatagramsUnasked,
+    /// Who has left counts as if he were there.
+    LeavingUncounted,
+    /// A refusal is not logged.
+    RefusalUnsaid,
+    /// Nobody gets the banner.
+    BannerForgotten,
+    /// The silent are waited for without an end.
+    SilenceIgnored,
+    /// And so are those who take nothing.
+    ProgressIgnored,
+    /// What was read again does not count.
+    PolicyKept,
+    /// What is wrong with a file is not said.
+    ProblemUnsaid,
+    /// HUP is taken even if there is no file to read.
+    HangUpTaken,
+    /// The state is written without the services.
+    ServicesUnsaid,
+    /// The state is written without those who read slowly.
+    SlowUnsaid,
+    /// Writes do not wait.
+    LatencyIgnored,
+    /// What is cut is cut one byte late.
+    CutOneLate,
+    /// An end on purpose is no reset.
+    ResetForgotten,
+    /// A reset destroys what is on its way.
+    ResetTooEarly,
+    /// All seeds are one.
+    SeedIgnored,
+    /// Faults stay what they were at the start.
+    FaultsKept,
+    /// Buffers may take any amount.
+    BoundIgnored,
+    /// Who can be spared least gives way first.
+    WrongVictims,
+    /// Nobody is told who gave way.
+    VictimUnsaid,
+    /// A place that was left stays open.
+    OldPlaceKept,
+    /// It is closed on those who wait there.
+    QueueDropped,
+    /// A place that is handed on stays its old service's.
+    HandOverForgotten,
+    /// The file of a Unix socket stays.
+    SocketFileLeft,
+    /// Who is there is dropped when his service goes.
+    GuestsDropped,
 }
 
 #[cfg(test)]
 impl Mutant {
+    /// Those of the core.
     pub(crate) const ALL: [Self; 18] = [
         Self::LostWakeUp,
         Self::StaleToken,
@@ -70,10 +131,18 @@ impl Mutant {
 }
 
 /// Whether this mistake is made.
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "planted")))]
 #[inline]
 pub(crate) const fn is_planted(_: Mutant) -> bool {
     false
+}
+
+/// Whether this mistake is made.
+#[cfg(all(feature = "planted", not(test)))]
+pub(crate) fn is_planted(mutant: Mutant) -> bool {
+    static PLANTED: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let planted = PLANTED.get_or_init(|| std::env::var("PLANTED").ok());
+    planted.as_ref().is_some_and(|name| *name == format!("{mutant:?}"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::service::{Listener, Service};
+use crate::service::{Service, Spot};
 
 /// Makes sure before the start that the file of an earlier run is no signal of this one.
 ///
@@ -24,9 +24,9 @@ pub fn clear(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// The system's.
-pub fn write(path: &Path, services: &[Service], listeners: &[Listener]) -> io::Result<()> {
+pub fn write(path: &Path, services: &[Service], spots: &[Spot]) -> io::Result<()> {
     let temporary = temporary(path)?;
-    let written = std::fs::write(&temporary, text(services, listeners));
+    let written = std::fs::write(&temporary, text(services, spots));
     let result = written.and_then(|()| std::fs::rename(&temporary, path));
     if result.is_err() {
         let _ = std::fs::remove_file(&temporary);
@@ -34,12 +34,11 @@ pub fn write(path: &Path, services: &[Service], listeners: &[Listener]) -> io::R
     result
 }
 
-fn text(services: &[Service], listeners: &[Listener]) -> String {
+fn text(services: &[Service], spots: &[Spot]) -> String {
     let mut text = String::new();
-    for listener in listeners {
-        let Some(service) = services.get(listener.service) else { continue };
-        let transport = listener.address.transport();
-        let _ = writeln!(text, "{} {transport} {}", service.name, listener.address);
+    for Spot { service, address } in spots {
+        let Some(service) = services.get(*service) else { continue };
+        let _ = writeln!(text, "{} {} {address}", service.name, address.transport());
     }
     text
 }
@@ -64,20 +63,13 @@ mod tests {
         let options = Options::parse(row.kind, toml::Table::new()).unwrap();
         let services =
             [Service { name: "echo".into(), row, options, policy: crate::access::Policy::default() }];
-        let listener = |address| Listener {
-            service: 0,
-            address,
-            socket: std::fs::File::open("/").unwrap().into(),
-            outlet: None,
-        };
-        let listeners = [
-            listener(Address::Udp(([127, 0, 0, 1], 10007).into())),
-            listener(Address::Unix("/tmp/e".into())),
-        ];
+        let spot = |address| Spot { service: 0, address };
+        let spots =
+            [spot(Address::Udp(([127, 0, 0, 1], 10007).into())), spot(Address::Unix("/tmp/e".into()))];
         std::fs::write(&path, "old").unwrap();
         clear(&path).unwrap();
         assert!(!path.exists());
-        write(&path, &services, &listeners).unwrap();
+        write(&path, &services, &spots).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "echo udp 127.0.0.1:10007\necho unix /tmp/e\n");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::bind::{self, Place, SocketFiles};
+use crate::bind::{self, SocketFiles};
 use crate::cli::{self, Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
-use crate::engine::reload::Reload;
 use crate::engine::{self, Setup};
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::chat;
-use crate::service::Service;
+use crate::renewal::Renewal;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
@@ -92,7 +92,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     // From here on a signal to stop is obeyed, by the engine if need be as soon as it runs: whoever reads
     // the ports file may send one at once.
     let mut control = Control::new().map_err(Failure::Engine)?;
-    if args.config.is_some() {
+    if args.config.is_some() || is_planted(Mutant::HangUpTaken) {
         control.take_reloads().map_err(Failure::Engine)?;
     }
     let mut bound = bind::bind(&plan.services, &plan.places)?;
@@ -101,10 +101,10 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
         bind::set_backlog(&bound.listeners, backlog).map_err(Failure::Engine)?;
     }
     // Removed on the way out, whichever way that is.
-    let _files = SocketFiles::of(&bound.listeners);
+    let files = Arc::new(SocketFiles::of(&bound.listeners));
+    let spots = bound.spots();
     if let Some(path) = &plan.ports_file {
-        ports_file::write(path, &plan.services, &bound.listeners)
-            .map_err(|error| ports_failure(path, error))?;
+        ports_file::write(path, &plan.services, &spots).map_err(|error| ports_failure(path, error))?;
     }
     let keys = control.has_keyboard();
     let start = Start { services: &plan.services, bound: &bound, descriptors, keys };
@@ -115,36 +115,16 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(address) = start.web_address() {
         shared.set_web_address(address);
     }
-    shared.set_directory(directory::entries(&plan.services, &bound.listeners));
+    shared.set_directory(directory::entries(&plan.services, &spots));
     for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
         shared.rooms().write_transcript(journal);
     }
-    let reload = reload(args.clone(), &plan);
-    let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
-    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control, reload };
-    engine::serve(plan.engine, setup).map_err(Failure::Engine)
-}
-
-/// Reads the configuration again. What it says of limits, access and options can change while the daemon
-/// runs; where it listens cannot.
-fn reload(args: ServeArgs, plan: &Plan) -> Reload {
-    let names = |services: &[Service]| -> Vec<_> {
-        services.iter().map(|service| (service.name.clone(), service.row.kind)).collect()
-    };
-    let at = |places: &[Place]| -> Vec<_> {
-        places.iter().map(|place| (place.service, place.at.clone())).collect()
-    };
-    let (old_names, old_places) = (names(&plan.services), at(&plan.places));
-    Reload::new(move || {
-        let plan = Plan::new(&args).map_err(|error| error.to_string())?;
-        if names(&plan.services) != old_names {
-            return Err("services came or went; that takes a restart".to_owned());
-        }
-        if at(&plan.places) != old_places {
-            return Err("a service listens somewhere else; that takes a restart".to_owned());
-        }
-        Ok(plan.services)
-    })
+    let (listeners, shared) = (bound.listeners, Arc::new(shared));
+    let renewal = Renewal::new(args.clone(), &plan, spots, Arc::clone(&shared), Arc::clone(&files));
+    let Plan { services, grace, max_buffers, engine, .. } = plan;
+    let reload = renewal.reload();
+    let setup = Setup { services, listeners, shared, grace, descriptors, control, reload, max_buffers };
+    engine::serve(engine, setup).map_err(Failure::Engine)
 }
 
 fn ports_failure(path: &Path, error: std::io::Error) -> Failure {

@@ -64,6 +64,10 @@ pub enum Why {
     Shutdown,
     /// The network or a file failed.
     Failed,
+    /// Buffers took more memory than they may, and this one's were what could best be spared.
+    GaveWay,
+    /// The service was told to [cut](crate::faults) it.
+    Fault,
 }
 
 impl Why {
@@ -78,6 +82,8 @@ impl Why {
             Self::Refused => "refused",
             Self::Shutdown => "shutdown",
             Self::Failed => "failed",
+            Self::GaveWay => "gave way",
+            Self::Fault => "fault on demand",
         }
     }
 }
@@ -199,6 +205,12 @@ pub trait Handler {
     /// A datagram has come, and its reply, if any, goes to the output.
     fn datagram(&mut self, _datagram: &[u8], _cx: &mut Cx<'_>) -> Answer {
         Answer::Silent
+    }
+
+    /// Bytes of memory that it has gathered of what its peer sent, and that grow with it. A few hundred need
+    /// not be counted.
+    fn holds(&self) -> usize {
+        0
     }
 
     /// The room membership whose news this connection is to be fed.

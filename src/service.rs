@@ -41,6 +41,14 @@ pub enum Address {
 }
 
 impl Address {
+    /// The port, if it is one of UDP.
+    pub fn udp_port(&self) -> Option<u16> {
+        match self {
+            Self::Udp(address) => Some(address.port()),
+            _ => None,
+        }
+    }
+
     /// `tcp`, `udp` or `unix`.
     pub fn transport(&self) -> &'static str {
         match self {
@@ -60,6 +68,15 @@ impl fmt::Display for Address {
     }
 }
 
+/// Where a service listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// Index of the service in the list that the engine is given.
+    pub service: usize,
+    /// Where.
+    pub address: Address,
+}
+
 /// A bound socket of a service: listening (TCP, Unix) or receiving (UDP), and not blocking.
 #[derive(Debug)]
 pub struct Listener {
@@ -71,4 +88,11 @@ pub struct Listener {
     pub socket: OwnedFd,
     /// For a service that speaks to everybody on a network: where that leaves.
     pub outlet: Option<Outlet>,
+}
+
+impl Listener {
+    /// Where it listens.
+    pub fn spot(&self) -> Spot {
+        Spot { service: self.service, address: self.address.clone() }
+    }
 }

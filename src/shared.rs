@@ -28,7 +28,7 @@ pub struct Shared {
     /// What is noted of connections.
     pub observer: Observer,
     web_address: OnceLock<String>,
-    directory: OnceLock<Vec<Entry>>,
+    directory: Mutex<Arc<Vec<Entry>>>,
     /// Journals that got lines in this turn.
     journals: Mutex<Vec<Arc<Journal>>>,
     has_lines: AtomicBool,
@@ -52,7 +52,7 @@ impl Shared {
             show,
             observer: Observer::default(),
             web_address: OnceLock::new(),
-            directory: OnceLock::new(),
+            directory: Mutex::default(),
             journals: Mutex::default(),
             has_lines: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -154,13 +154,13 @@ impl Shared {
 
 impl Shared {
     /// Everything that listens.
-    pub fn directory(&self) -> &[Entry] {
-        self.directory.get().map(Vec::as_slice).unwrap_or_default()
+    pub fn directory(&self) -> Arc<Vec<Entry>> {
+        Arc::clone(&self.directory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Says what listens; only the first time counts.
+    /// Says what listens.
     pub fn set_directory(&self, entries: Vec<Entry>) {
-        let _ = self.directory.set(entries);
+        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(entries);
     }
 }
 

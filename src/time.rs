@@ -38,6 +38,11 @@ impl Time {
         Self(self.0.saturating_add(ms))
     }
 
+    /// How long ago this moment was.
+    pub fn age(self, now: Self) -> Duration {
+        Duration::from_millis(now.0.saturating_sub(self.0))
+    }
+
     /// How long until this moment, seen from `now`; zero when it has passed, `None` for [`Time::NEVER`].
     pub fn since(self, now: Self) -> Option<Duration> {
         (self != Self::NEVER).then(|| Duration::from_millis(self.0.saturating_sub(now.0)))

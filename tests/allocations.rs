@@ -79,6 +79,7 @@ fn start(protocol: &str) -> SocketAddr {
         descriptors: 1000,
         control: Control::new().unwrap(),
         reload: switchboard::engine::reload::Reload::default(),
+        max_buffers: None,
     };
     std::thread::spawn(move || {
         IS_REACTOR.set(true);

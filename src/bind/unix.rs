@@ -4,11 +4,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::limits;
-use crate::service::{Address, Listener};
+use crate::mutation::{Mutant, is_planted};
+use crate::service::{Address, Listener, Spot};
 
 /// Listens on a path. A socket file on which nobody answers is replaced.
 ///
@@ -42,24 +44,39 @@ fn is_stale(path: &Path, address: &SockAddr) -> bool {
 
 /// The files of the Unix sockets; removed when this is dropped.
 #[derive(Debug, Default)]
-pub struct SocketFiles(Vec<PathBuf>);
+pub struct SocketFiles(Mutex<Vec<PathBuf>>);
 
 impl SocketFiles {
     /// Those of these listeners.
     pub fn of(listeners: &[Listener]) -> Self {
-        let path = |listener: &Listener| match &listener.address {
+        let spots: Vec<Spot> = listeners.iter().map(Listener::spot).collect();
+        let files = Self::default();
+        files.set(&spots);
+        files
+    }
+
+    /// These are the ones from now on; the others are removed.
+    pub fn set(&self, spots: &[Spot]) {
+        let path = |spot: &Spot| match &spot.address {
             Address::Unix(path) => Some(path.clone()),
             _ => None,
         };
-        Self(listeners.iter().filter_map(path).collect())
+        let paths: Vec<PathBuf> = spots.iter().filter_map(path).collect();
+        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remove(own.iter().filter(|path| !paths.contains(path) && !is_planted(Mutant::SocketFileLeft)));
+        *own = paths;
+    }
+}
+
+fn remove<'a>(paths: impl Iterator<Item = &'a PathBuf>) {
+    for path in paths {
+        // There is nobody left to tell, and the next start copes with it.
+        let _ = std::fs::remove_file(path);
     }
 }
 
 impl Drop for SocketFiles {
     fn drop(&mut self) {
-        for path in &self.0 {
-            // There is nobody left to tell, and the next start copes with it.
-            let _ = std::fs::remove_file(path);
-        }
+        remove(self.0.lock().unwrap_or_else(PoisonError::into_inner).iter());
     }
 }

@@ -6,6 +6,7 @@ use super::explain::{explain, is_unknown_key};
 use super::file::Setting;
 use super::{Error, Origin};
 use crate::access::Policy;
+use crate::faults::Faults;
 use crate::protocol::{Kind, Options, Row, TABLE};
 
 /// Keys of every service; all others are options of its protocol.
@@ -129,7 +130,7 @@ impl Draft {
     }
 
     fn refuse(&self, setting: &Setting, message: &str) -> Error {
-        let text = explain(message, &[&SHARED_KEYS[..], &Policy::KEYS[..]].concat());
+        let text = explain(message, &[&SHARED_KEYS[..], &Policy::KEYS[..], &Faults::KEYS[..]].concat());
         if is_unknown_key(message) && matches!(setting.origin, Origin::File(..)) {
             return path_error(&setting.origin, &self.name, &text);
         }
@@ -138,12 +139,12 @@ impl Draft {
 }
 
 fn is_shared(key: &str) -> bool {
-    SHARED_KEYS.contains(&key) || Policy::KEYS.contains(&key)
+    SHARED_KEYS.contains(&key) || Policy::has(key)
 }
 
 /// Whether it is for every service, of whatever protocol.
 pub(super) fn is_limit(setting: &Setting) -> bool {
-    Policy::KEYS.contains(&setting.key.as_str())
+    Policy::has(&setting.key)
 }
 
 /// Sets it: the value given, or else, from a flag, what was typed.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::{Spanned, Value};
 
 use super::explain::explain;
-use super::{Error, Origin, duration};
+use super::{Error, MaxBuffers, Origin, duration};
 use crate::cli::{EngineName, LogFormat};
 
 /// Keys with their values, as the file has them.
@@ -31,6 +31,7 @@ pub(super) struct ConfigFile {
     pub(super) engine: Option<EngineName>,
     pub(super) backlog: Option<u16>,
     pub(super) grace: Option<Duration>,
+    pub(super) max_buffers: Option<(MaxBuffers, Origin)>,
     pub(super) log_format: Option<LogFormat>,
     pub(super) log_level: Option<LevelFilter>,
     pub(super) ports_file: Option<PathBuf>,
@@ -71,6 +72,7 @@ struct Raw {
     engine: Option<EngineName>,
     #[serde(deserialize_with = "some_duration")]
     grace: Option<Duration>,
+    max_buffers: Option<Spanned<MaxBuffers>>,
     log_format: Option<LogFormat>,
     #[serde(deserialize_with = "some_level")]
     log_level: Option<LevelFilter>,
@@ -121,6 +123,7 @@ impl ConfigFile {
             backlog: raw.backlog,
             engine: raw.engine,
             grace: raw.grace,
+            max_buffers: raw.max_buffers.map(|most| (*most.get_ref(), lines.origin(most.span().start))),
             log_format: raw.log_format,
             log_level: raw.log_level,
             ports_file: raw.ports_file,

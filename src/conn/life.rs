@@ -16,20 +16,20 @@ pub enum Life {
 }
 
 /// A [`Life`], and how much was dropped at the end of it: two bytes instead of four, which an idle
-/// connection pays for. The stage is in the lowest two bits, then three for the reason, then kibibytes.
+/// connection pays for. The stage is in the lowest two bits, then four for the reason, then kibibytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packed(u16);
 
 const STAGE: u16 = 0b11;
-const WHY: u16 = 0b111;
+const WHY: u16 = 0b1111;
 /// Where the reason and the kibibytes begin.
 const WHY_AT: u32 = 2;
-const KIB_AT: u32 = 5;
+const KIB_AT: u32 = 6;
 
 /// The most kibibytes that can be counted.
 pub(super) const MOST_KIB: u16 = u16::MAX >> KIB_AT;
 
-const REASONS: [Why; 8] = [
+const REASONS: [Why; 10] = [
     Why::PeerDone,
     Why::PeerReset,
     Why::Complete,
@@ -38,9 +38,11 @@ const REASONS: [Why; 8] = [
     Why::Refused,
     Why::Shutdown,
     Why::Failed,
+    Why::GaveWay,
+    Why::Fault,
 ];
 
-const _: () = assert!(REASONS.len() == Why::Failed as usize + 1 && REASONS.len() <= WHY as usize + 1);
+const _: () = assert!(REASONS.len() == Why::Fault as usize + 1 && REASONS.len() <= WHY as usize + 1);
 
 impl Packed {
     /// That of a new connection.
@@ -96,15 +98,15 @@ mod tests {
     fn every_life_comes_back_with_what_was_dropped() {
         let mut packed = Packed::OPEN;
         assert!(packed.is_open() && packed.life() == Life::Open);
-        assert_eq!(packed.drop_kib(1025), 1025);
+        assert_eq!(packed.drop_kib(1001), 1001);
         for why in REASONS {
             for life in [Life::Finishing(why), Life::Lingering(why), Life::Dead(why)] {
                 packed.set(life);
-                assert_eq!((packed.life(), packed.is_open(), packed.drop_kib(0)), (life, false, 1025));
+                assert_eq!((packed.life(), packed.is_open(), packed.drop_kib(0)), (life, false, 1001));
             }
         }
         assert_eq!(packed.drop_kib(usize::MAX), MOST_KIB);
-        assert_eq!(packed.life(), Life::Dead(Why::Failed));
+        assert_eq!(packed.life(), Life::Dead(Why::Fault));
     }
 
     #[test]

@@ -85,6 +85,11 @@ impl Guard {
         Self { own_ports, ..Self::default() }
     }
 
+    /// These are the ports of the UDP services from now on.
+    pub fn set_own_ports(&mut self, own_ports: Vec<u16>) {
+        self.own_ports = own_ports;
+    }
+
     /// Whether a reply to this sender is safe: to no service port, not on behalf of a group, and not more
     /// than a bounded number a second to any one address off this machine.
     pub fn allows(&mut self, peer: &Peer, unicast: bool, now: Time) -> bool {

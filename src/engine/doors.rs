@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::patience::Patience;
 use crate::access::{Gate, Policy, Refusal};
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::service::Service;
 use crate::time::Time;
 
@@ -83,7 +84,7 @@ impl Doors {
     /// Whether a datagram from there is looked at.
     pub(super) fn hears(&mut self, service: usize, source: Option<IpAddr>, now: Time) -> bool {
         let (Some(door), Some(source)) = (self.doors.get_mut(service), source) else { return true };
-        let hears = door.gate.hears(source);
+        let hears = door.gate.hears(source) || is_planted(Mutant::DatagramsUnasked);
         if !hears {
             door.note(Refusal::NoAccess, Some(source), now);
         }
@@ -109,12 +110,13 @@ impl Doors {
 
     /// What whoever enters is sent first.
     pub(super) fn banner(&self, service: usize) -> Option<&str> {
-        self.doors.get(service).and_then(|door| door.gate.banner())
+        let banner = self.doors.get(service).and_then(|door| door.gate.banner());
+        banner.filter(|_| !is_planted(Mutant::BannerForgotten))
     }
 
     /// What has been counted of each service, a line each.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        self.doors.iter().map(Door::to_string)
+        self.doors.iter().map(Door::to_string).filter(|_| !is_planted(Mutant::ServicesUnsaid))
     }
 
     /// Goes by the rules of these services from now on; one that is new gets a door. `inside` are the
@@ -160,7 +162,7 @@ impl Door {
     fn note(&mut self, refusal: Refusal, source: Option<IpAddr>, now: Time) {
         let Some(note) = self.notes.get_mut(refusal as usize) else { return };
         note.since += 1;
-        if note.said.is_some_and(|said| now < said.after(SAID_EVERY)) {
+        if is_planted(Mutant::RefusalUnsaid) || note.said.is_some_and(|said| now < said.after(SAID_EVERY)) {
             return;
         }
         let source = source.map_or_else(|| "unix".to_owned(), |ip| ip.to_string());

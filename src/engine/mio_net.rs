@@ -9,6 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
+use socket2::SockRef;
 
 use super::control::{Command, Control};
 use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
@@ -18,6 +19,7 @@ use crate::lan::Outlet;
 use crate::limits;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
+use crate::service::Address;
 use crate::time::Time;
 
 /// Generations of connections stay below these, which name the other sources.
@@ -108,6 +110,24 @@ impl Net for MioNet {
         Ok(())
     }
 
+    fn adopt(&mut self, socket: OwnedFd, _service: usize, source: Source) -> io::Result<OwnedFd> {
+        self.watch_socket(&socket, source).map(|()| socket)
+    }
+
+    fn adopt_datagrams(&mut self, socket: OwnedFd, source: Source) -> io::Result<OwnedFd> {
+        self.watch_socket(&socket, source).map(|()| socket)
+    }
+
+    fn listens_at(&self, listener: &OwnedFd) -> Option<Address> {
+        let address = SockRef::from(listener).local_addr().ok()?;
+        let path = || address.as_pathname().map(|path| Address::Unix(path.to_owned()));
+        address.as_socket().map(Address::Tcp).or_else(path)
+    }
+
+    fn receives_at(&self, socket: &OwnedFd) -> Option<Address> {
+        SockRef::from(socket).local_addr().ok()?.as_socket().map(Address::Udp)
+    }
+
     fn accept(&mut self, listener: &OwnedFd) -> Result<(OwnedFd, Peer), Errno> {
         let (stream, peer) = sockets::accept(listener.as_fd(), SocketFlags::NONBLOCK)?;
         Ok((stream, peer))
@@ -118,10 +138,12 @@ impl Net for MioNet {
         self.poll.registry().register(&mut SourceFd(&stream.as_raw_fd()), token(Source::Conn(id)), both)
     }
 
+    #[inline]
     fn read(&mut self, stream: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
         rustix::io::read(stream, buffer)
     }
 
+    #[inline]
     fn write(&mut self, stream: &OwnedFd, first: &[u8], second: &[u8], more: bool) -> Result<usize, Errno> {
         sockets::write(stream.as_fd(), first, second, more)
     }
@@ -140,6 +162,11 @@ impl Net for MioNet {
 
     fn shutdown_write(&mut self, stream: &OwnedFd) -> Result<(), Errno> {
         rustix::net::shutdown(stream, Shutdown::Write)
+    }
+
+    fn abort(&mut self, stream: &OwnedFd) {
+        // A Unix socket has no reset: its peer sees an end.
+        let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
     }
 
     fn receive(&mut self, socket: &OwnedFd, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -14,7 +15,7 @@ use super::control::Command;
 use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
-use crate::service::Service;
+use crate::service::{Address, Service};
 use crate::time::Time;
 
 /// The last generation that a connection may have: a network may need some numbers for other sources.
@@ -87,7 +88,9 @@ pub enum Accepted<S> {
     Alone,
 }
 
-/// See the module. Errors are the kernel's: `AGAIN` means "not now", and there will be an event.
+/// See the module. Errors are the kernel's: `AGAIN` means "not now", and there will be an event. Two are
+/// those of a network that does [wrong](crate::faults) on purpose, and no kernel's: `SHUTDOWN`, nothing more
+/// is sent, and the peer has been told so; `CONNABORTED`, closing resets the connection.
 pub trait Net {
     /// A connected stream; dropping it closes it.
     type Stream;
@@ -149,6 +152,35 @@ pub trait Net {
     /// Tells those who serve elsewhere of a drain.
     fn drain_elsewhere(&mut self) {}
 
+    /// Takes over a listening socket of the service of this index, whose events are to come from there.
+    ///
+    /// # Errors
+    /// The system's; or this network has none but those that it began with.
+    fn adopt(&mut self, _socket: OwnedFd, _service: usize, _source: Source) -> io::Result<Self::Listener> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The same for a datagram socket.
+    ///
+    /// # Errors
+    /// See [`Net::adopt`].
+    fn adopt_datagrams(&mut self, _socket: OwnedFd, _source: Source) -> io::Result<Self::Socket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Where a listener is, if it may be closed.
+    fn listens_at(&self, _listener: &Self::Listener) -> Option<Address> {
+        None
+    }
+
+    /// Where a datagram socket is, if it may be closed.
+    fn receives_at(&self, _socket: &Self::Socket) -> Option<Address> {
+        None
+    }
+
+    /// A listener is the service's of this index from now on.
+    fn hand_over(&mut self, _listener: &mut Self::Listener, _service: usize) {}
+
     /// Asks for the events of a stream, once and for all.
     fn watch(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;
 
@@ -184,6 +216,9 @@ pub trait Net {
 
     /// Tells the peer that nothing more will come.
     fn shutdown_write(&mut self, stream: &Self::Stream) -> Result<(), Errno>;
+
+    /// Has a stream reset when it is closed, whatever is on its way.
+    fn abort(&mut self, _stream: &Self::Stream) {}
 
     /// Receives a datagram.
     fn receive(&mut self, socket: &Self::Socket, buffer: &mut [u8])

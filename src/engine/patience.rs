@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::access::Policy;
+use crate::mutation::{Mutant, is_planted};
 use crate::time::Time;
 
 /// See the module.
@@ -33,13 +34,14 @@ impl Patience {
     pub(super) fn silence_due(self, last: Time, has_spoken: bool) -> Time {
         let first = self.first_byte.filter(|_| !has_spoken);
         let wait = [self.idle, first].into_iter().flatten().min();
+        let wait = wait.filter(|_| !is_planted(Mutant::SilenceIgnored));
         wait.map_or(Time::NEVER, |wait| last.after(wait))
     }
 
     /// When a peer that has been owed something since then must have taken some of it.
     pub(super) fn progress_due(self, since: Time) -> Time {
-        if since == Time::NEVER {
-            return since;
+        if since == Time::NEVER || is_planted(Mutant::ProgressIgnored) {
+            return Time::NEVER;
         }
         self.progress.map_or(Time::NEVER, |wait| since.after(wait))
     }

@@ -80,7 +80,8 @@ fn parent(setup: Setup, site: &Rc<Site>, desk: &Desk) -> io::Result<()> {
     }
     let Watched { net, streams, datagrams } = super::watch(control, listeners)?;
     let net = ForkNet::new(net, children, Rc::clone(site), Rc::clone(desk))?;
-    let settings = Settings { services, shared, capacity, grace, reload };
+    // Each client has buffers of its own, in its own process.
+    let settings = Settings { services, shared, capacity, grace, reload, max_buffers: None };
     let mut reactor = Reactor::new(net, settings, Guard::new(udp_ports));
     for (socket, service) in streams {
         reactor.add_listener(ForkListener { socket, service: usize::from(service) }, service);

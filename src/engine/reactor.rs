@@ -21,6 +21,7 @@ use slab::Slab;
 use super::control::Command;
 use super::datagram::Guard;
 use super::doors::{Doors, Left};
+use super::ledger::Ledger;
 use super::net::LAST_GENERATION;
 use super::net::{Net, Ready, Source};
 use super::reload::Reload;
@@ -38,9 +39,12 @@ use crate::timer::Timers;
 mod accept;
 mod datagrams;
 mod feed;
+mod listeners;
+mod memory;
 mod moved;
 mod operator;
 mod slot;
+mod spots;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -49,6 +53,7 @@ use accept::Acceptor;
 use datagrams::Datagrams;
 use operator::Turns;
 use slot::Slot;
+use spots::Spots;
 
 /// What a connection needs of the reactor while it has its turn. Of this, `Conn` is lent an
 /// [`Env`](crate::conn::Env) (no network), and of that a handler a [`Cx`](crate::protocol::Cx) (no pool).
@@ -78,6 +83,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How the configuration is read again.
     pub reload: Reload,
+    /// What all buffers together may take, in bytes.
+    pub max_buffers: Option<usize>,
 }
 
 /// See the module.
@@ -89,9 +96,11 @@ pub struct Reactor<N: Net> {
     /// Who is let in.
     doors: Doors,
     reload: Reload,
+    /// What connections hold in memory.
+    ledger: Ledger,
     turns: Turns,
     acceptor: Acceptor<N::Listener>,
-    datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
+    datagrams: Spots<Datagrams<N::Socket, N::Outlet>>,
     /// When what was too much for the last second may be sent out to a network.
     speaking_due: Time,
     guard: Guard,
@@ -120,7 +129,7 @@ pub struct Reactor<N: Net> {
 impl<N: Net> Reactor<N> {
     /// A reactor without listeners yet.
     pub fn new(net: N, settings: Settings, guard: Guard) -> Self {
-        let Settings { services, shared, capacity, grace, reload } = settings;
+        let Settings { services, shared, capacity, grace, reload, max_buffers } = settings;
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
         let doors = Doors::new(&services);
@@ -138,9 +147,10 @@ impl<N: Net> Reactor<N> {
             buffer,
             doors,
             reload,
+            ledger: Ledger::new(max_buffers),
             turns: Turns::default(),
             acceptor: Acceptor::new(capacity),
-            datagrams: Vec::new(),
+            datagrams: Spots::default(),
             speaking_due: Time::NEVER,
             guard,
             slots: Slab::with_capacity(reserved),
@@ -279,6 +289,7 @@ impl<N: Net> Reactor<N> {
         let patience = self.doors.patience(slot.service.into());
         let due = slot.conn.deadline().min(slot.patience_due(patience, &self.context));
         self.timers.arm(id.key, due, self.context.now);
+        self.keep_account(id.key);
     }
 
     /// Calls whose deadline has come. One that was moved later is armed again.
@@ -312,6 +323,7 @@ impl<N: Net> Reactor<N> {
         let mut dead = std::mem::take(&mut self.dead);
         for key in dead.drain(..) {
             self.timers.cancel(key);
+            self.ledger.forget(key);
             if let Some(mut slot) = self.slots.try_remove(key as usize) {
                 let id = ConnId { key, generation: slot.generation };
                 let left = Left {

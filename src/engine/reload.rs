@@ -2,12 +2,24 @@
 
 use std::fmt;
 
-use crate::service::Service;
+use crate::mutation::{Mutant, is_planted};
+use crate::service::{Listener, Service, Spot};
 
-type Read = dyn FnMut() -> Result<Vec<Service>, String> + Send;
+type Read = dyn FnMut() -> Result<Renewed, String> + Send;
 
-/// How an engine gets the services as they are to be from now on: the same ones in the same places, with
-/// the limits and options that the configuration has by now.
+/// What is to be from now on.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The services, with the limits and options that the configuration has by now: those so far under their
+    /// numbers, also if they have gone, then new ones.
+    pub services: Vec<Service>,
+    /// The sockets that stay, perhaps for another service; all others are to be closed.
+    pub kept: Vec<Spot>,
+    /// New sockets, which listen already.
+    pub opened: Vec<Listener>,
+}
+
+/// How an engine gets what is to be from now on.
 #[derive(Default)]
 pub struct Reload(Option<Box<Read>>);
 
@@ -19,18 +31,24 @@ impl fmt::Debug for Reload {
 
 impl Reload {
     /// Reads by calling this.
-    pub fn new(read: impl FnMut() -> Result<Vec<Service>, String> + Send + 'static) -> Self {
+    pub fn new(read: impl FnMut() -> Result<Renewed, String> + Send + 'static) -> Self {
         Self(Some(Box::new(read)))
     }
 
-    /// The services from now on; `None` if something is wrong, which is logged: then nothing is to change.
+    /// The services from now on, for an engine whose listeners stay.
     pub(super) fn services(&mut self) -> Option<Vec<Service>> {
+        self.read().map(|renewed| renewed.services)
+    }
+
+    /// What is to be from now on; `None` if something is wrong, which is logged: then nothing is to change.
+    pub(super) fn read(&mut self) -> Option<Renewed> {
         let read = self.0.as_mut()?;
         match read() {
-            Ok(services) => {
+            Ok(renewed) => {
                 log::info!("the configuration was read again; it counts for who connects from now on");
-                Some(services)
+                Some(renewed)
             }
+            Err(_) if is_planted(Mutant::ProblemUnsaid) => None,
             Err(problem) => {
                 log::error!("the configuration was read again, and nothing has changed: {problem}");
                 None

@@ -47,6 +47,16 @@ macro_rules! protocols {
                 }
             }
 
+            /// [`Handler::holds`] of the handler.
+            pub fn holds(&self) -> usize {
+                match self {
+                    $(Self::$variant(handler) => handler.holds(),)*
+                    $(Self::$later(handler) => handler.holds(),)*
+                    #[cfg(test)]
+                    Self::Probe(handler) => handler.holds(),
+                }
+            }
+
             /// [`Handler::member`] of the handler.
             pub fn member(&self) -> Option<MemberId> {
                 match self {

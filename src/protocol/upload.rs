@@ -114,6 +114,15 @@ impl Protocol for Upload {
 }
 
 impl Handler for Upload {
+    fn holds(&self) -> usize {
+        match &self.0.stage {
+            Stage::Content(incoming) => incoming.buffer.capacity(),
+            // The helper has the buffer, and gives it back.
+            Stage::Waiting(..) => limits::UPLOAD_CHUNK,
+            Stage::Line | Stage::Skip(_) => 0,
+        }
+    }
+
     fn turn_away(&mut self, refusal: crate::access::Refusal, cx: &mut Cx<'_>) -> Flow {
         super::line::refuse(refusal, cx)
     }

@@ -259,6 +259,10 @@ impl<T: FrameProtocol> State<T> {
 }
 
 impl<T: FrameProtocol> Handler for WebSocket<T> {
+    fn holds(&self) -> usize {
+        self.0.reader.holds()
+    }
+
     fn open(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.0.restart_silence(cx);
         let next = self.0.protocol.open(cx);

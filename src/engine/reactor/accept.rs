@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use super::super::doors::Left;
 use super::super::net::{Accepted, Gone, Net};
 use super::slot::Slot;
+use super::spots::Spots;
 use super::{Reactor, conn_id};
 use crate::access::Refusal;
 use crate::conn::Conn;
@@ -18,17 +19,17 @@ use crate::time::Time;
 
 /// One listener.
 #[derive(Debug)]
-struct ListenSocket<L> {
-    listener: L,
-    service: u16,
+pub(super) struct ListenSocket<L> {
+    pub(super) listener: L,
+    pub(super) service: u16,
     /// Connections wait, as far as is known.
-    waiting: bool,
+    pub(super) waiting: bool,
 }
 
 /// All listeners, and whether accepting is paused.
 #[derive(Debug)]
 pub(super) struct Acceptor<L> {
-    list: Vec<ListenSocket<L>>,
+    pub(super) list: Spots<ListenSocket<L>>,
     /// Connections that there is room for.
     capacity: usize,
     /// When to try again after there was no room; [`Time::NEVER`] while there is.
@@ -39,7 +40,7 @@ pub(super) struct Acceptor<L> {
 
 impl<L> Acceptor<L> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { list: Vec::new(), capacity, paused_until: Time::NEVER, said: false }
+        Self { list: Spots::default(), capacity, paused_until: Time::NEVER, said: false }
     }
 
     pub(super) fn note(&mut self, index: usize) {
@@ -71,7 +72,7 @@ impl<L> Acceptor<L> {
 impl<N: Net> Reactor<N> {
     /// Accepts from a listener of the service of this index, from now on.
     pub fn add_listener(&mut self, listener: N::Listener, service: u16) {
-        self.acceptor.list.push(ListenSocket { listener, service, waiting: true });
+        self.acceptor.list.add(ListenSocket { listener, service, waiting: true });
     }
 
     /// Lets in who waits.
@@ -87,7 +88,7 @@ impl<N: Net> Reactor<N> {
     }
 
     fn accept_waiting(&mut self) -> io::Result<()> {
-        for index in 0..self.acceptor.list.len() {
+        for index in 0..self.acceptor.list.end() {
             for _ in 0..limits::ACCEPT_PER_TURN {
                 if !self.accept(index)? {
                     break;
@@ -103,7 +104,7 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Accepts one connection; false when there is none, or no room.
-    fn accept(&mut self, index: usize) -> io::Result<bool> {
+    pub(super) fn accept(&mut self, index: usize) -> io::Result<bool> {
         let is_full = self.connections() >= self.acceptor.capacity;
         let paused = self.acceptor.paused_until != Time::NEVER;
         let Some(socket) = self.acceptor.list.get_mut(index).filter(|socket| socket.waiting && !paused)

@@ -15,9 +15,9 @@ use crate::time::Time;
 /// A socket and the session that answers on it.
 #[derive(Debug)]
 pub(super) struct Datagrams<S, O> {
-    socket: S,
+    pub(super) socket: S,
     exchange: Exchange,
-    service: u16,
+    pub(super) service: u16,
     outlet: Option<(O, Speaker)>,
     /// Datagrams wait, as far as is known.
     waiting: bool,
@@ -32,11 +32,11 @@ impl<N: Net> Reactor<N> {
         };
         let mut exchange = Exchange::new(session);
         let outlet = outlet.map(|outlet| {
-            exchange.open(Speaker::id(self.datagrams.len()), &self.context.shared, self.context.now);
+            exchange.open(Speaker::id(self.datagrams.next()), &self.context.shared, self.context.now);
             let (own, chat) = self.context.net.ports(&outlet);
             (outlet, Speaker::new(own, chat))
         });
-        self.datagrams.push(Datagrams { socket, exchange, service, outlet, waiting: true });
+        self.datagrams.add(Datagrams { socket, exchange, service, outlet, waiting: true });
     }
 
     /// Sends out what the room has for the datagram socket of this index. The room offers it once; what must
@@ -62,7 +62,7 @@ impl<N: Net> Reactor<N> {
     pub(super) fn speak_again(&mut self, rooms: &mut Rooms) {
         if self.speaking_due <= self.context.now {
             self.speaking_due = Time::NEVER;
-            for index in 0..self.datagrams.len() {
+            for index in 0..self.datagrams.end() {
                 self.speak(index, rooms);
             }
         }
@@ -89,7 +89,7 @@ impl<N: Net> Reactor<N> {
 
     /// Answers on every socket until it is empty or has had its share of the turn.
     pub(super) fn answer_datagrams(&mut self) {
-        for index in 0..self.datagrams.len() {
+        for index in 0..self.datagrams.end() {
             for _ in 0..limits::DATAGRAMS_PER_TURN {
                 if !self.answer_datagram(index) {
                     break;

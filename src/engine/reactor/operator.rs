@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::net::Net;
 use super::Reactor;
+use crate::mutation::{Mutant, is_planted};
 use crate::time::Time;
 
 /// How many of the slowest readers are named.
@@ -39,13 +40,21 @@ impl Turns {
 impl<N: Net> Reactor<N> {
     /// Goes by the configuration as it is by now. Who is connected stays, with the options it began with.
     pub(super) fn read_again(&mut self) {
-        let Some(services) = self.reload.services() else { return };
+        if self.context.draining {
+            return log::warn!("the configuration is not read again: the daemon is stopping");
+        }
+        let Some(mut renewed) = self.reload.read() else { return };
+        let services = std::mem::take(&mut renewed.services);
         let inside = self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.is_guest());
         let inside = inside.map(|slot| (usize::from(slot.service), slot.peer.ip()));
         let elsewhere = self.context.net.inside_elsewhere();
         self.doors.set_policies(&services, inside.chain(elsewhere));
         self.context.net.set_services(&services);
         self.context.services = services;
+        if is_planted(Mutant::GuestsDropped) {
+            self.slots.iter_mut().for_each(|(_, slot)| slot.conn.fail(crate::protocol::Why::Failed));
+        }
+        self.move_listeners(renewed);
         self.renew_datagrams();
         // Who has been waiting without an end may have one now.
         for id in self.everyone() {
@@ -61,9 +70,10 @@ impl<N: Net> Reactor<N> {
             "state: {open} open; {count} turns, the longest {longest:?} while others waited; {queue} in the \
              run queue"
         );
-        self.doors.lines().for_each(|line| log::info!("state: {line}"));
+        self.doors.lines().chain(self.ledger.lines()).for_each(|line| log::info!("state: {line}"));
         let mut slow: Vec<_> =
             self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.conn.owed() > 0).collect();
+        slow.retain(|_| !is_planted(Mutant::SlowUnsaid));
         slow.sort_by_key(|slot| std::cmp::Reverse(slot.conn.owed()));
         for slot in slow.into_iter().take(SLOWEST) {
             let service =

@@ -20,6 +20,8 @@ use crate::protocol::{ConnId, Why};
 use crate::room::{Fed, MemberId, Rooms};
 use crate::time::Time;
 
+mod end;
+
 bitflags! {
     /// What is known about a connection's socket and its place in the turn.
     #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,8 @@ bitflags! {
         const STIRRED = 1 << 5;
         /// It was not let in, and is only told why.
         const REFUSED = 1 << 6;
+        /// It has an account in the ledger.
+        const COUNTED = 1 << 7;
     }
 }
 
@@ -236,8 +240,16 @@ impl<S> Slot<S> {
 
     /// Whether nothing is left to do but wait for an event, without a deadline.
     pub(super) fn is_at_rest(&self) -> bool {
-        let waits = self.marks.intersects(Marks::READABLE | Marks::UNHEARD);
+        // Who has an account must be looked at once more, to close it.
+        let waits = self.marks.intersects(Marks::READABLE | Marks::UNHEARD | Marks::COUNTED);
         self.conn.is_quiet() && !waits && self.conn.deadline() == Time::NEVER
+    }
+
+    /// What it holds in memory beside its slot, and whether that was more than nothing when this was last asked.
+    pub(super) fn holds(&mut self) -> (usize, bool) {
+        let (held, was) = (self.conn.holds(), self.is(Marks::COUNTED));
+        self.marks.set(Marks::COUNTED, held > 0);
+        (held, was)
     }
 
     /// Calls the session if its deadline has come.
@@ -275,13 +287,13 @@ impl<S> Slot<S> {
             return rooms.stalls(member, context.now);
         }
         let (net, stream) = (&mut context.net, &self.stream);
-        let (mut written, mut failed, mut blocked) = (0, false, false);
+        let (mut written, mut failed, mut blocked) = (0, None, false);
         let fed = rooms.feed_to(member, id, context.now, |bytes| {
             let taken = match uninterrupted(|| net.write(stream, bytes, &[], false)) {
                 Ok(n) => n,
                 Err(Errno::AGAIN) => 0,
-                Err(_) => {
-                    failed = true;
+                Err(error) => {
+                    failed = Some(error);
                     0
                 }
             };
@@ -297,8 +309,8 @@ impl<S> Slot<S> {
         if blocked {
             self.marks.remove(Marks::WRITABLE);
         }
-        if failed {
-            self.conn.fail(Why::PeerReset);
+        if let Some(error) = failed {
+            self.broke(error, context);
         }
     }
 
@@ -341,7 +353,7 @@ impl<S> Slot<S> {
             }
             Err(Errno::AGAIN) => self.marks.remove(Marks::READABLE),
             Err(Errno::INTR) => {}
-            Err(_) => self.conn.fail(Why::PeerReset),
+            Err(error) => self.broke(error, context),
         }
         0
     }
@@ -399,60 +411,10 @@ impl<S> Slot<S> {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::IO) => return self.conn.fail(Why::Failed),
-                Err(_) => return self.conn.fail(Why::PeerReset),
+                Err(error) => return self.broke(error, context),
             }
         }
         self.conn.settle(read_buffer, &mut context.pool);
-    }
-
-    /// Takes the steps of the end that are due: all sent, then (where input may be unread, for closing on
-    /// unread input makes the kernel reset the connection and destroy the reply) a short wait for the
-    /// peer's end, then close. The kernel is asked: input may have come that no event has told of yet.
-    fn conclude<N: Net<Stream = S>>(&mut self, context: &mut Context<N>, buffer: &mut [u8]) {
-        match self.conn.life() {
-            Life::Finishing(why) if self.conn.is_flushed() => {
-                if context.net.has_unread(&self.stream) {
-                    self.marks.insert(Marks::READABLE);
-                }
-                // A session that ends before anything was read cannot know what is on its way.
-                let unheard = why == Why::Complete && self.moved.read() == 0 && !context.draining;
-                let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
-                let sending = sending || why == Why::Refused;
-                let may_be_unread = self.is(Marks::READABLE) || sending || unheard;
-                if self.conn.is_peer_done() || !may_be_unread || is_planted(Mutant::LingerSkipped) {
-                    self.conn.fail(why);
-                } else if context.net.shutdown_write(&self.stream).is_err() {
-                    self.conn.fail(Why::PeerReset);
-                } else {
-                    self.conn.linger(why, context.now.after(limits::LINGER));
-                    self.drop_input(why, context, buffer);
-                }
-            }
-            Life::Lingering(why) => self.drop_input(why, context, buffer),
-            _ => {}
-        }
-    }
-
-    /// Reads what a peer still sends after the end, up to a bound.
-    fn drop_input<N: Net<Stream = S>>(&mut self, why: Why, context: &mut Context<N>, buffer: &mut [u8]) {
-        let mut share = limits::READ_PER_TURN;
-        while self.is(Marks::READABLE) && share > 0 {
-            match context.net.read(&self.stream, buffer) {
-                Ok(n) if n > 0 => {
-                    self.got(n, buffer.len());
-                    share = share.saturating_sub(n);
-                    if context.draining {
-                        // A drain has an end of its own: until then, whoever sends is heard out.
-                        self.conn.linger(why, context.now.after(limits::LINGER));
-                    } else if self.conn.has_lingered(n) {
-                        return self.conn.fail(why);
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.marks.remove(Marks::READABLE),
-                Ok(_) | Err(_) => return self.conn.fail(why),
-            }
-        }
     }
 
     fn is(&self, mark: Marks) -> bool {

@@ -6,9 +6,11 @@ use super::*;
 use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
+mod faults_on_the_wire;
 mod found;
 mod jobs;
 mod limits_of_services;
+mod memory;
 mod network;
 mod rooms;
 mod sim;
@@ -34,6 +36,7 @@ fn reactor_of(protocol: &str, options: toml::Table, capacity: usize) -> (Reactor
         capacity,
         grace: Duration::from_secs(5),
         reload: Reload::default(),
+        max_buffers: None,
     };
     let mut reactor = Reactor::new(sim.clone(), settings, Guard::new(vec![]));
     reactor.add_listener((), 0);

@@ -53,6 +53,12 @@ pub struct Wanted {
 }
 
 impl Reader {
+    /// Bytes of memory that wait for the rest of a frame or a message.
+    pub fn holds(&self) -> usize {
+        let joined = |it: &Partial| it.message.as_ref().map_or(0, |message| message.joined.capacity());
+        self.0.as_ref().map_or(0, |it| it.payload.capacity() + joined(it))
+    }
+
     /// The next frame, if it is complete.
     ///
     /// # Errors

@@ -39,6 +39,8 @@ pub(super) struct Wire {
     /// It was closed on unread input: a kernel would have sent a reset, and the peer lost what it had
     /// not read yet.
     pub(super) destroyed: bool,
+    /// Closing it resets it.
+    pub(super) aborted: bool,
     /// So many writes are interrupted.
     pub(super) interrupted: usize,
 }
@@ -96,6 +98,7 @@ impl Sim {
             shut: false,
             closed: false,
             destroyed: false,
+            aborted: false,
             interrupted: 0,
         });
         world.backlog.push_back(wire);
@@ -271,6 +274,10 @@ impl Net for Sim {
     fn shutdown_write(&mut self, stream: &Stream) -> Result<(), Errno> {
         self.world().wires[stream.wire].shut = true;
         Ok(())
+    }
+
+    fn abort(&mut self, stream: &Stream) {
+        self.world().wires[stream.wire].aborted = true;
     }
 
     fn receive(&mut self, (): &(), buffer: &mut [u8]) -> Result<Datagram<()>, Errno> {

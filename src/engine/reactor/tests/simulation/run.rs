@@ -113,6 +113,7 @@ impl Simulation {
             capacity: 100_000,
             grace: Duration::from_secs(5),
             reload: crate::engine::reload::Reload::default(),
+            max_buffers: None,
         };
         let mut reactor = Reactor::new(network.clone(), settings, Guard::default());
         for listener in 0..PROTOCOLS.len() {
