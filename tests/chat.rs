@@ -20,13 +20,14 @@ macro_rules! on_every_engine {
     ($($test:ident)*) => {
         mod reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
         mod threads { $(#[test] fn $test() { super::$test("threads"); })* }
+        mod processes { $(#[test] fn $test() { super::$test("processes"); })* }
     };
 }
 
 on_every_engine! {
     sixty_members_hear_every_line_once dribbling_senders_never_interleave resets_at_every_moment
     a_slow_reader_costs_a_log one_who_reads_nothing_is_given_up raw_is_the_text_alone transcript rooms
-    timestamps history
+    timestamps history a_reply_comes_after_what_was_said_before
 }
 
 fn start(engine: &'static str) -> Start {
@@ -358,6 +359,26 @@ fn history(engine: &'static str) {
     b.expect(b"* the last 2 lines said here:\nguest1: two\n** guest1 three\n").unwrap();
     a.send(b"four\n").unwrap();
     assert_eq!(said(&mut b), "guest1: four\n");
+}
+
+/// Whoever knows that something was said, and asks then, hears what was said first.
+fn a_reply_comes_after_what_was_said_before(engine: &'static str) {
+    let daemon = start(engine).run();
+    let (mut speaker, mut asker) = (member(&daemon), member(&daemon));
+    settle(&mut speaker);
+    for n in 0..200 {
+        speaker.send(format!("number {n}\n").as_bytes()).unwrap();
+        settle(&mut speaker);
+        asker.send(b"/who\n").unwrap();
+        let first = loop {
+            let line = line(&mut asker);
+            if line.starts_with("* here: ") || !line.starts_with("* ") {
+                break line;
+            }
+        };
+        assert!(first.ends_with(&format!(": number {n}\n")), "{engine}, {n}: {first}");
+        while !line(&mut asker).starts_with("* here: ") {}
+    }
 }
 
 /// Ten thousand members, a hundred of whom never read, and one who talks: all others hear everything in

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::net::TcpStream;
 
-use crate::common::{GROWTH, assert_serves, connect, finish, memory, reset, stop, text, together};
+use crate::common::{GROWTH, assert_serves, connect, finish, memory, reset, stop, text};
+use crate::support::daemon::concurrent_engines;
 use crate::support::{Daemon, Start};
 
 const CLIENTS: usize = 4;
@@ -19,7 +20,7 @@ fn connections(engine: &str) -> usize {
 
 #[test]
 fn no_byte_reaches_a_stranger() {
-    for engine in together() {
+    for engine in concurrent_engines() {
         let daemon = Start::engine(engine).set("modify.name=Ali").run();
         let others = assert_serves(&daemon);
         let before = memory(&daemon);

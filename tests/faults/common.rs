@@ -9,16 +9,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use switchboard::check::Client;
 
-use crate::support::daemon::engines;
 use crate::support::{Daemon, PATIENCE, proc, wait_for};
 
 /// What the daemon's memory may grow by, in KiB, whatever happens to it.
 pub const GROWTH: u64 = 32 * 1024;
-
-/// The engines that serve several clients at once.
-pub fn together() -> impl Iterator<Item = &'static str> {
-    engines().filter(|name| *name != "iterative")
-}
 
 pub fn connect(address: SocketAddr) -> TcpStream {
     patient(TcpStream::connect(address).unwrap())

@@ -1,8 +1,9 @@
 //! A crowd that is silent while some work. Its side is a process of its own: one process has descriptors for
 //! one end of it only.
 
-use crate::common::{assert_serves, memory, stop, together};
+use crate::common::{assert_serves, memory, stop};
 use crate::support::Start;
+use crate::support::daemon::concurrent_engines;
 use crate::support::stress::stress;
 
 /// Who works meanwhile.
@@ -20,7 +21,7 @@ fn crowd(engine: &str) -> (u64, u64) {
 
 #[test]
 fn a_silent_crowd_costs_little_and_keeps_nobody_from_working() {
-    for engine in together() {
+    for engine in concurrent_engines() {
         let (idle, each) = crowd(engine);
         let daemon = Start::engine(engine).run();
         assert_serves(&daemon);

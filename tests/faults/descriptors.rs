@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::common::{assert_serves, connect, text, ticks, together};
+use crate::common::{assert_serves, connect, text, ticks};
+use crate::support::daemon::concurrent_engines;
 use crate::support::{Start, wait_for};
 
 const LIMIT: u32 = 256;
@@ -25,7 +26,7 @@ fn is_served(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn without_descriptors_it_waits_and_does_not_spin() {
-    together().for_each(runs_out);
+    concurrent_engines().for_each(runs_out);
 }
 
 fn runs_out(engine: &'static str) {

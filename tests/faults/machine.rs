@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::Signal;
 
-use crate::common::{GROWTH, assert_serves, connect, finish, memory, text, together};
+use crate::common::{GROWTH, assert_serves, connect, finish, memory, text};
+use crate::support::daemon::concurrent_engines;
 use crate::support::daemon::engines;
 use crate::support::{Daemon, PATIENCE, Start, not_allowed, wait_for};
 
@@ -115,7 +116,7 @@ fn directories_that_are_deleted_take_nothing_else_with_them() {
 fn a_process_that_was_stopped_goes_on() {
     /// Longer than any pause of the framing.
     const STOPPED: Duration = Duration::from_millis(1500);
-    for engine in together() {
+    for engine in concurrent_engines() {
         let daemon = Start::engine(engine).set("modify.name=Ali").run();
         let mut early = connect(daemon.tcp("modify"));
         early.write_all(b"first\n").unwrap();

@@ -3,9 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::common::{
-    GROWTH, assert_lets_go, assert_serves, connect, memory, reset, stop, stuff, taken, together,
-};
+use crate::common::{GROWTH, assert_lets_go, assert_serves, connect, memory, reset, stop, stuff, taken};
+use crate::support::daemon::concurrent_engines;
 use crate::support::{Daemon, Start};
 
 /// How often each state is tried.
@@ -77,7 +76,7 @@ fn hear(stream: &mut TcpStream, n: usize) {
 
 #[test]
 fn a_reset_in_any_state_costs_nothing() {
-    for engine in together() {
+    for engine in concurrent_engines() {
         let daemon = Start::engine(engine).run();
         std::fs::write(daemon.path("root/big.bin"), vec![b'x'; BIG]).unwrap();
         let mut count = assert_serves(&daemon);

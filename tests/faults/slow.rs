@@ -6,7 +6,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::{GROWTH, assert_serves, connect, connect_narrow, finish, memory, text, together};
+use crate::common::{GROWTH, assert_serves, connect, connect_narrow, finish, memory, text};
+use crate::support::daemon::concurrent_engines;
 use crate::support::{Daemon, Start, wait_for};
 
 /// More than the kernel keeps for a client that does not read.
@@ -112,7 +113,7 @@ fn sip(stream: &mut TcpStream, is_enough: impl Fn(usize) -> bool) -> Vec<u8> {
 
 #[test]
 fn the_slow_get_what_others_get_and_nobody_waits_for_them() {
-    for engine in together() {
+    for engine in concurrent_engines() {
         let daemon = Start::engine(engine).set("modify.name=Ali").run();
         std::fs::write(daemon.path("root/big.bin"), vec![b'x'; BIG]).unwrap();
         assert_serves(&daemon);
