@@ -11,6 +11,8 @@ use crate::support::{Start, wait_for};
 const LIMIT: u32 = 256;
 const CLIENTS: usize = 400;
 const LEAVE: usize = 200;
+/// For all who have waited: on a busy machine, and with a process for each.
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// Whether a connection is served by now: one that is not waits in the backlog.
 fn is_served(stream: &mut TcpStream) -> bool {
@@ -24,6 +26,10 @@ fn is_served(stream: &mut TcpStream) -> bool {
     }
 }
 
+fn within(time: Duration, stream: &mut TcpStream) -> bool {
+    wait_for(time, || is_served(stream).then_some(())).is_some()
+}
+
 #[test]
 fn without_descriptors_it_waits_and_does_not_spin() {
     concurrent_engines().for_each(runs_out);
@@ -35,7 +41,7 @@ fn runs_out(engine: &'static str) {
     streams.iter_mut().for_each(|stream| stream.write_all(b"x").unwrap());
     // Those that are served are the first ones. What is lasting is looked at: a client may be slow to be served.
     let mut served = 0;
-    while served < CLIENTS && is_served(&mut streams[served]) {
+    while served < CLIENTS && within(Duration::from_secs(1), &mut streams[served]) {
         served += 1;
     }
     assert!((100..LIMIT as usize).contains(&served), "{engine}: {served} served with {LIMIT} descriptors");
@@ -52,10 +58,14 @@ fn runs_out(engine: &'static str) {
     streams.truncate(served.saturating_sub(LEAVE));
     let left_at = Instant::now();
     while let Some(mut next) = (!waiting.is_empty()).then(|| waiting.remove(0)) {
-        let answered = wait_for(Duration::from_secs(5), || is_served(&mut next).then_some(()));
-        assert!(answered.is_some(), "{engine}: {} are not served\n{}", waiting.len() + 1, daemon.output());
+        assert!(
+            within(AT_ONCE, &mut next),
+            "{engine}: {} are not served\n{}",
+            waiting.len() + 1,
+            daemon.output()
+        );
     }
-    assert!(left_at.elapsed() < Duration::from_secs(5), "{engine}: it took {:?}", left_at.elapsed());
+    assert!(left_at.elapsed() < AT_ONCE, "{engine}: it took {:?}", left_at.elapsed());
     drop(streams);
     assert_serves(&daemon);
 }

@@ -156,7 +156,7 @@ fn beside(pid: u32, words: &[&str]) -> Output {
 }
 
 fn serves_beside(daemon: &Daemon, service: &str, address: &str) {
-    let output = beside(daemon.pid(), &["check", address, "--as", service]);
+    let output = beside(daemon.pid(), &["check", address, "--as", service, "--one-at-a-time"]);
     assert!(output.status.success(), "{}{}\n{}", text(&output.stdout), text(&output.stderr), daemon.output());
 }
 
