@@ -32,6 +32,7 @@ fn no_byte_reaches_a_stranger() {
             }
         });
         let grown = memory(&daemon).saturating_sub(before);
+        println!("{engine}: {count} connections: {grown} KiB");
         assert!(grown < GROWTH, "{engine}: {grown} KiB for {count} connections that are gone");
         let totals = stop(daemon);
         assert_eq!((totals.connections, totals.cut_off), (count as u64 + others, 0), "{engine}");

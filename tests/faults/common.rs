@@ -77,11 +77,11 @@ fn family(pid: u32) -> Vec<u32> {
     std::iter::once(pid).chain(children).collect()
 }
 
-/// The memory of the daemon in KiB; what several of its processes share counts once.
+/// The memory of the daemon in KiB, without what is only a file; what several of its processes share counts once.
 pub fn memory(daemon: &Daemon) -> u64 {
     let of_one = |pid: u32| {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-        let pss = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let pss = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
         pss.map_or(0, |pss| pss.trim().trim_end_matches(" kB").parse().unwrap())
     };
     family(daemon.pid()).into_iter().map(of_one).sum()

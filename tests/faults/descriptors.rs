@@ -49,6 +49,7 @@ fn runs_out(engine: &'static str) {
     // The load is looked at over a time; there is nothing to wait for.
     std::thread::sleep(Duration::from_secs(2));
     let used = ticks(&daemon) - before;
+    println!("{engine}: {served} of {CLIENTS} served; {used} ticks in {:?}", start.elapsed());
     let allowed = u64::try_from(start.elapsed().as_millis()).unwrap() / 10 * 2 / 100;
     assert!(used <= allowed, "{engine}: {used} ticks while it could do nothing\n{}", daemon.output());
     let warnings = text(&daemon.stderr()).matches("not accepting").count();
@@ -65,6 +66,7 @@ fn runs_out(engine: &'static str) {
             daemon.output()
         );
     }
+    println!("{engine}: all who waited were served within {:?}", left_at.elapsed());
     assert!(left_at.elapsed() < AT_ONCE, "{engine}: it took {:?}", left_at.elapsed());
     drop(streams);
     assert_serves(&daemon);

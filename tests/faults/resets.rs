@@ -47,7 +47,7 @@ const STATES: &[State] = &[
     ("while a checksum is made", "download", |it| say(it, b"/sum big.bin\n")),
     ("in the middle of a name", "upload", |it| say(it, b"half.b")),
     ("in the middle of an upload", "upload", |it| {
-        say(it, &[b"half.bin\n", &vec![b'x'; 400_000][..]].concat())
+        say(it, &[b"half.bin\n", &vec![b'x'; 400_000][..]].concat());
     }),
     ("in the middle of an upload of known length", "upload", |it| {
         say(it, &[b"/put 8000000 half.bin\n", &vec![b'x'; 400_000][..]].concat());
@@ -91,6 +91,7 @@ fn a_reset_in_any_state_costs_nothing() {
             assert_lets_go(&daemon, open, &format!("{engine}: {name}"));
         }
         let grown = memory(&daemon).saturating_sub(before);
+        println!("{engine}: {count} connections reset: {grown} KiB");
         assert!(grown < GROWTH, "{engine}: {grown} KiB");
         assert_eq!(names_stored(&daemon), Vec::<String>::new(), "{engine}");
         let totals = stop(daemon);

@@ -133,6 +133,7 @@ fn the_slow_get_what_others_get_and_nobody_waits_for_them() {
         });
         assert!(longest < STALL, "{engine}: somebody else waited {longest:?}");
         let grown = peak.saturating_sub(before);
+        println!("{engine}: slow: {grown} KiB; somebody else waited {longest:?} at the most");
         assert!(grown < GROWTH, "{engine}: {grown} KiB for {} slow clients", WRITERS.len() + all.len());
         let shown = || text(&daemon.stdout()).contains("shown in the end").then_some(());
         assert!(wait_for(Duration::from_secs(5), shown).is_some(), "{engine}: {}", daemon.output());

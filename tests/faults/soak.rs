@@ -85,6 +85,7 @@ fn soak(engine: &'static str) {
         room(daemon, counts, end);
     });
     let grown = memory(&daemon).saturating_sub(of(&early));
+    println!("{engine}: {grown} KiB in three quarters of the time");
     assert!(grown < GROWTH / 2, "{engine}: {grown} KiB more than after a quarter of the time");
     compare(engine, daemon, &counts, silent);
 }
@@ -113,6 +114,7 @@ fn compare(engine: &str, daemon: Daemon, counts: &Counts, silent: Vec<TcpStream>
     });
     let totals = stop(daemon);
     assert_eq!((totals.connections, totals.cut_off), (echo + others, 0), "{engine}");
+    println!("{engine}: {totals:?}; {} lines said, {} heard", of(&counts.said), of(&counts.heard));
     assert!(totals.read > of(&counts.echoed) && totals.written > of(&counts.echoed), "{engine}: {totals:?}");
     check_echoes(engine, &lines, counts);
 }
