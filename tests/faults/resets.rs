@@ -44,7 +44,7 @@ const STATES: &[State] = &[
         say(it, b"/get big.bin\n");
         hear(it, 5000);
     }),
-    ("while a checksum is made", "download", |it| say(it, b"/sum big.bin\n")),
+    ("while a checksum is made", "download", |it| say(it, b"/sum sub/long.bin\n")),
     ("in the middle of a name", "upload", |it| say(it, b"half.b")),
     ("in the middle of an upload", "upload", |it| {
         say(it, &[b"half.bin\n", &vec![b'x'; 400_000][..]].concat());
