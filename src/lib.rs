@@ -18,7 +18,8 @@
 //! 5. **The loop.** [`engine::reactor`], from [`engine::reactor::Reactor::run`] on: poll, give everybody who
 //!    is ready a share of the turn, then time, then the rooms. It sees the network through
 //!    [`engine::net::Net`]; [`engine::mio_net`] is the real one, the tests have a simulated one. The other
-//!    engine, [`engine::threads`], drives the same connections with blocking calls.
+//!    engines drive the same connections with blocking calls: [`engine::threads`], [`engine::processes`] and
+//!    [`engine::iterative`].
 //! 6. **The room.** [`room::Rooms`]: what is said is written down once, and each member's socket is fed from
 //!    the member's own cursor. [`protocol::chat`] is what people see of it.
 //! 7. **The program.** [`program::run`] goes from the command line ([`cli`]) and the file ([`config`]) to

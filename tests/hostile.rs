@@ -3,19 +3,25 @@
 // The helpers below belong to the tests as much as the tests do.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use switchboard::check::Client;
 use switchboard::protocol::TABLE;
 
 mod support;
 
+use support::daemon::concurrent_engines;
 use support::{Daemon, PATIENCE, Start, proc, wait_for};
 
 /// What the daemon's memory may grow by, in KiB, whatever one peer sends.
 const GROWTH: u64 = 32 * 1024;
+
+/// What fills the kernel's buffers on one daemon after the other is not done while another is to be asleep: the
+/// kernel wakes it when there is room again.
+static QUIET: RwLock<()> = RwLock::new(());
 
 /// A generator of bytes that are the same in every run (xorshift).
 struct Random(u64);
@@ -161,7 +167,14 @@ fn ten_thousand_connections_that_reset() {
 
 #[test]
 fn peers_that_read_nothing() {
-    let daemon = start();
+    let _others_may_wake = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    for engine in concurrent_engines() {
+        read_nothing(engine);
+    }
+}
+
+fn read_nothing(engine: &'static str) {
+    let daemon = Start::engine(engine).set("modify.name=Ali").run();
     let before = proc::resident(daemon.pid());
     let mut stalled: Vec<TcpStream> = (0..20).map(|_| connect(daemon.tcp("chargen"))).collect();
     let mut chat = connect(daemon.tcp("chat"));
@@ -174,7 +187,7 @@ fn peers_that_read_nothing() {
     stuff(&mut echo, &[b'x'; 16_384], 50_000_000);
     assert_serves(&daemon);
     let grown = proc::peak(daemon.pid()).saturating_sub(before);
-    assert!(grown < GROWTH, "{grown} KiB for 43 peers that read nothing");
+    assert!(grown < GROWTH, "{engine}: {grown} KiB for 43 peers that read nothing");
     assert!(stalled.iter().all(|stream| stream.peer_addr().is_ok()));
 }
 
@@ -222,6 +235,55 @@ fn the_largest_datagram_and_a_flood_of_small_ones() {
     assert_serves(&daemon);
 }
 
+/// Whether a connection is served: it is given a while, for one that is not waits in the backlog.
+fn is_served(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    stream.write_all(b"x").unwrap();
+    match stream.read(&mut [0; 10]) {
+        Ok(n) => n == 1,
+        Err(error) => {
+            assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+            false
+        }
+    }
+}
+
+#[test]
+fn without_descriptors_it_waits_and_does_not_spin() {
+    let _others_may_wake = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    for engine in concurrent_engines() {
+        runs_out_of_descriptors(engine);
+    }
+}
+
+fn runs_out_of_descriptors(engine: &'static str) {
+    let daemon = Start::engine(engine).set("modify.name=Ali").descriptors(256).run();
+    let mut streams: Vec<TcpStream> = (0..400).map(|_| connect(daemon.tcp("echo"))).collect();
+    let served = streams.iter_mut().map(is_served).filter(|&served| served).count();
+    assert!((100..256).contains(&served), "{engine}: {served} of 400 are served with 256 descriptors");
+    let (ticks, start) = (proc::ticks(daemon.pid()), Instant::now());
+    // The load is looked at over a time; there is nothing to wait for.
+    std::thread::sleep(Duration::from_secs(2));
+    let used = proc::ticks(daemon.pid()) - ticks;
+    let allowed = u64::try_from(start.elapsed().as_millis()).unwrap() / 10 * 5 / 100;
+    assert!(
+        used <= allowed,
+        "{engine}: {used} ticks of processor time while it could do nothing\n{}",
+        daemon.output()
+    );
+    let warnings = String::from_utf8_lossy(&daemon.stderr()).matches("not accepting").count();
+    assert!((1..=10).contains(&warnings), "{engine}: {warnings} warnings\n{}", daemon.output());
+    // Those who leave make room at once for those who wait.
+    streams.drain(..300);
+    let start = Instant::now();
+    for (n, stream) in streams.iter_mut().enumerate() {
+        let answered = wait_for(Duration::from_secs(5), || is_served(stream).then_some(()));
+        assert!(answered.is_some(), "{engine}: connection {n} of 100 is not served\n{}", daemon.output());
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{engine}: it took {:?}", start.elapsed());
+    assert_serves(&daemon);
+}
+
 /// Wake-ups in two seconds in which nothing happens.
 fn idle_wake_ups(daemon: &Daemon) -> u64 {
     // What is still under way comes to its end first, up to the two seconds that a connection lingers.
@@ -237,6 +299,7 @@ fn idle_wake_ups(daemon: &Daemon) -> u64 {
 
 #[test]
 fn idle_is_asleep() {
+    let _alone = QUIET.write().unwrap_or_else(PoisonError::into_inner);
     let daemon = Start::reactor().set("modify.name=Ali").set("hello.quiet=60s").run();
     assert_serves(&daemon);
     assert_eq!(idle_wake_ups(&daemon), 0, "without connections");

@@ -89,16 +89,11 @@ impl Writer {
     pub(super) fn turn_within(&self, wait: Duration) -> Option<Turn<'_>> {
         let until = Instant::now() + wait;
         loop {
-            let guard = match self.inner.turn.try_lock() {
-                Ok(guard) => guard,
-                Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
-                Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
-                Err(TryLockError::WouldBlock) => {
-                    thread::sleep(super::LOOK_AGAIN);
-                    continue;
-                }
-            };
-            return Some(Turn { inner: &self.inner, _guard: guard });
+            let turn = self.inner.try_turn();
+            if turn.is_some() || Instant::now() >= until {
+                return turn;
+            }
+            thread::sleep(super::LOOK_AGAIN);
         }
     }
 
@@ -142,24 +137,45 @@ impl Inner {
         Turn { inner: self, _guard: self.turn.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
+    /// The same, if nobody has it.
+    fn try_turn(&self) -> Option<Turn<'_>> {
+        let guard = match self.turn.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Turn { inner: self, _guard: guard })
+    }
+
+    /// The turn, and with it the rooms.
+    fn turn_and_rooms<'a>(&'a self, shared: &'a Shared) -> (Turn<'a>, MutexGuard<'a, Rooms>) {
+        let turn = self.turn();
+        (turn, shared.rooms())
+    }
+
     fn run(&self, shared: &Shared) {
         let mut lines = Vec::new();
-        loop {
-            let turn = self.turn();
-            let mut rooms = shared.rooms();
-            if !self.take(&mut rooms, &mut lines) {
-                return;
-            }
+        let (mut turn, mut rooms) = self.turn_and_rooms(shared);
+        while self.take(&mut rooms, &mut lines) {
             if lines.is_empty() {
                 drop(turn);
-                drop(shared.room_changed.wait(rooms));
-                continue;
+                rooms = shared.room_changed.wait(rooms).unwrap_or_else(PoisonError::into_inner);
+                // Whoever has the turn may want the rooms, so it is not waited for with them locked.
+                (turn, rooms) = if let Some(turn) = self.try_turn() {
+                    (turn, rooms)
+                } else {
+                    drop(rooms);
+                    self.turn_and_rooms(shared)
+                };
+            } else {
+                drop(rooms);
+                if !self.pass_on(shared, &lines) {
+                    return;
+                }
+                lines.clear();
+                drop(turn);
+                (turn, rooms) = self.turn_and_rooms(shared);
             }
-            drop(rooms);
-            if !self.pass_on(shared, &lines) {
-                return;
-            }
-            lines.clear();
         }
     }
 
