@@ -192,8 +192,8 @@ impl Lines {
     /// The next message. `max` bounds its length in bytes; telnet requests are answered into `out`.
     pub fn next<'a>(&mut self, input: &mut Input<'a>, max: usize, out: &mut Out) -> Next<'a> {
         self.skip_late_line_end(input);
-        self.notice_telnet(input.rest());
-        self.answer_at_once(input, out);
+        self.notice_telnet(input.rest(), max);
+        self.answer_at_once(input, max, out);
         let rest = input.rest();
         match self.find_end(rest) {
             Ok(last) if split_end(rest.get(..=last).unwrap_or(rest)).0.len() > max => Next::TooLong,
@@ -204,7 +204,7 @@ impl Lines {
                 self.message(input.take(last + 1), out)
             }
             // The last byte may be a CR that belongs to the end.
-            Err(_) if rest.len() > max + 1 => Next::TooLong,
+            Err(_) if rest.len() >= longest(max) => Next::TooLong,
             Err(scanned) => {
                 self.scanned = u32::try_from(scanned).unwrap_or(0);
                 Next::Incomplete
@@ -248,12 +248,19 @@ impl Lines {
         self.mode == Mode::Line
     }
 
-    fn notice_telnet(&mut self, rest: &[u8]) {
+    /// Telnet begins with the message in which it negotiates, not with those before it that happen to have
+    /// come in the same read; and a message that is too long has no say.
+    fn notice_telnet(&mut self, rest: &[u8], max: usize) {
         if !self.telnet {
             // A negotiation is three bytes, two of which may have been seen before.
-            let unseen = (self.searched as usize).saturating_sub(2);
-            self.telnet = telnet::negotiates(rest.get(unseen..).unwrap_or_default());
-            self.searched = u32::try_from(rest.len()).unwrap_or(0);
+            let unseen = (self.searched as usize).saturating_sub(telnet::NEGOTIATION - 1);
+            let found = telnet::negotiation(rest.get(unseen..).unwrap_or_default()).map(|at| unseen + at);
+            let before = found.and_then(|at| rest.get(..at));
+            self.telnet = before.is_some_and(|before| {
+                before.len() + telnet::NEGOTIATION <= longest(max) && self.find_end(before).is_err()
+            });
+            let searched = found.map_or(rest.len(), |at| at + telnet::NEGOTIATION - 1);
+            self.searched = u32::try_from(searched).unwrap_or(0);
         }
         if self.telnet && self.scanned > 0 {
             // What was scanned before telnet showed itself may end inside a sequence.
@@ -264,9 +271,9 @@ impl Lines {
 
     /// Sequences before a line are answered without waiting for its end: a telnet client that was
     /// interrupted shows nothing until it has its answer.
-    fn answer_at_once(&mut self, input: &mut Input<'_>, out: &mut Out) {
+    fn answer_at_once(&mut self, input: &mut Input<'_>, max: usize, out: &mut Out) {
         if self.telnet {
-            let sequences = input.take(telnet::sequences_in_front(input.rest()));
+            let sequences = input.take(telnet::sequences_in_front(input.rest(), longest(max)));
             telnet::answer(sequences, out);
             let taken = u32::try_from(sequences.len()).unwrap_or(u32::MAX);
             self.scanned = self.scanned.saturating_sub(taken);
@@ -315,6 +322,13 @@ impl Lines {
             self.late = late;
         }
     }
+}
+
+/// Bytes that a message may have with its end, `max` without: whoever has sent so many and has not ended it is
+/// over the bound. A telnet sequence that goes on beyond them is, too, whether its end has come or not:
+/// what is said of some bytes must not depend on how they were cut.
+fn longest(max: usize) -> usize {
+    max.saturating_add(2)
 }
 
 /// The index of the first NUL that follows a CR, at or after `from`.

@@ -52,13 +52,15 @@ fn element(bytes: &[u8]) -> Element {
     }
 }
 
-/// Whether these bytes hold an option negotiation. Option codes 10 and 13 are the line ends and
-/// 255 is escaped, so none of them counts.
-pub fn negotiates(bytes: &[u8]) -> bool {
-    memchr(IAC, bytes).is_some()
-        && bytes.windows(3).any(|w| {
-            matches!(w, [IAC, WILL..=DONT, option] if *option <= LAST_OPTION && !matches!(option, b'\n' | b'\r'))
-        })
+/// Length of an option negotiation.
+pub const NEGOTIATION: usize = 3;
+
+/// Where the first option negotiation begins, if these bytes hold one. Option codes 10 and 13 are the line
+/// ends and 255 is escaped, so none of them counts.
+pub fn negotiation(bytes: &[u8]) -> Option<usize> {
+    let first = memchr(IAC, bytes)?;
+    let is_one = |w: &[u8]| matches!(w, [IAC, WILL..=DONT, option] if *option <= LAST_OPTION && !matches!(option, b'\n' | b'\r'));
+    bytes.get(first..)?.windows(NEGOTIATION).position(is_one).map(|at| first + at)
 }
 
 /// Where the first line feed, or `CR NUL`, outside any telnet sequence stands: the index of its last
@@ -83,14 +85,15 @@ pub fn find_line_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
     Err(bytes.len().max(from))
 }
 
-/// How many bytes of whole sequences, that stand for no text, these bytes begin with.
-pub fn sequences_in_front(bytes: &[u8]) -> usize {
+/// How many bytes of whole sequences, that stand for no text, these bytes begin with; up to the first
+/// sequence that is longer than `longest`.
+pub fn sequences_in_front(bytes: &[u8], longest: usize) -> usize {
     let mut at = 0;
     while let Some(rest @ [IAC, ..]) = bytes.get(at..) {
         match element(rest) {
-            Element::Option(..) => at += 3,
-            Element::Skip(n) => at += n,
-            Element::Literal | Element::Partial => break,
+            Element::Option(..) => at += NEGOTIATION,
+            Element::Skip(n) if n <= longest => at += n,
+            Element::Skip(_) | Element::Literal | Element::Partial => break,
         }
     }
     at
@@ -151,10 +154,10 @@ mod tests {
 
     #[test]
     fn negotiation_is_recognised_and_a_binary_message_is_not() {
-        assert!(negotiates(b"ab\xff\xfd\x06"));
-        assert!(!negotiates(b"\xff\xfe\xfd"), "a known option is at most 49");
-        assert!(!negotiates(b"\xff\xfe\n"), "a line end is no option");
-        assert!(!negotiates(b"\xff\xfeH\0"), "UTF-16 is no telnet");
+        assert_eq!(negotiation(b"ab\xff\xf1\xff\xfd\x06"), Some(4));
+        assert_eq!(negotiation(b"\xff\xfe\xfd"), None, "a known option is at most 49");
+        assert_eq!(negotiation(b"\xff\xfe\n"), None, "a line end is no option");
+        assert_eq!(negotiation(b"\xff\xfeH\0"), None, "UTF-16 is no telnet");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 // The helpers below belong to the tests as much as the tests do.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +99,37 @@ fn unsafe_is_in_one_file_at_the_most() {
     let files =
         files("src").into_iter().filter(|(path, text)| !path.ends_with("src/sys.rs") && is_used(text));
     report(keyword, &files.map(|(path, _)| path.display().to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_unsafe_says_why_it_is_sound() {
+    let keyword = concat!("un", "safe", " {");
+    let text = fs::read_to_string(root().join("src/sys.rs")).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let is_bare = |at: &usize| {
+        let mut before = lines[..*at].iter().rev().take_while(|line| line.trim_start().starts_with("//"));
+        !before.any(|line| line.contains("SAFETY: "))
+    };
+    let bare = (0..lines.len()).filter(|at| lines[*at].contains(keyword)).filter(is_bare);
+    report("no SAFETY comment", &bare.map(|at| format!("src/sys.rs:{}", at + 1)).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_test_that_keeps_a_promise_exists() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
+    let rust: String = rust_files().into_iter().map(|(_, text)| text).collect();
+    // Names of tests are sentences; options and commands have fewer words.
+    let is_test = |word: &&str| {
+        let is_name = word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        is_name && word.matches('_').count() >= 2
+    };
+    let named: BTreeSet<&str> = page.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() > 40, "only {} tests are named", named.len());
+    let missing = named.into_iter().filter(|name| !rust.contains(&format!("fn {name}(")));
+    report(
+        "docs/reliability.md names tests that nobody has",
+        &missing.map(str::to_owned).collect::<Vec<_>>(),
+    );
 }
 
 #[test]

@@ -181,38 +181,64 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
+/// Says the same of a text however it is cut, if no pause is in it.
+fn assert_cuts_do_not_matter(telnet: Telnet, text: &[u8], pieces: &[Vec<u8>]) {
+    let [mut whole, mut split] = [(); 2].map(|()| Feeder::new(telnet));
+    whole.feed(text);
+    // After a line that is too long the connection closes: what follows does not count.
+    let is_closed = |feeder: &Feeder| feeder.got.iter().any(|note| note == "too long");
+    for piece in pieces {
+        if !is_closed(&split) {
+            split.feed(piece);
+        }
+    }
+    for feeder in [&mut whole, &mut split] {
+        feeder.tail(!is_closed(feeder));
+    }
+    assert_eq!(whole.got, split.got, "{telnet:?}");
+    assert_eq!(whole.out.bytes(), split.out.bytes(), "{telnet:?}");
+}
+
+fn byte_by_byte(text: &[u8]) -> Vec<Vec<u8>> {
+    text.iter().map(|byte| vec![*byte]).collect()
+}
+
+#[test]
+fn a_telnet_that_shows_itself_late_changes_nothing_before_it() {
+    let text = b"one\xff\xff\ntwo\xff\xff\nthree\xff\xfb\x01\xff\xff\n";
+    assert_cuts_do_not_matter(Telnet::WhenNegotiated, text, &byte_by_byte(text));
+    let mut feeder = Feeder::new(Telnet::WhenNegotiated);
+    feeder.feed(text);
+    assert_eq!(feeder.got, ["one\u{fffd}\u{fffd}|Lf", "two\u{fffd}\u{fffd}|Lf", "three\u{fffd}|Lf"]);
+}
+
+#[test]
+fn a_sequence_longer_than_a_line_is_too_long_however_it_comes() {
+    for (inside, is_good) in [(MAX - 2, true), (MAX - 1, false)] {
+        let text = [&b"\xff\xfa"[..], &vec![b'x'; inside], b"\xff\xf0hi\n"].concat();
+        assert_cuts_do_not_matter(Telnet::Always, &text, &byte_by_byte(&text));
+        let mut feeder = Feeder::new(Telnet::Always);
+        feeder.feed(&text);
+        assert_eq!(feeder.got[0], if is_good { "hi|Lf" } else { "too long" }, "{inside}");
+    }
+    // One that shows itself behind so much is none.
+    for (before, is_good) in [(MAX - 1, true), (MAX, false)] {
+        let text = [&b"\xff\xf1".repeat(before)[..before], b"\xff\xfb\x01hi\n"].concat();
+        assert_cuts_do_not_matter(Telnet::WhenNegotiated, &text, &byte_by_byte(&text));
+        let mut feeder = Feeder::new(Telnet::WhenNegotiated);
+        feeder.feed(&text);
+        assert_eq!(feeder.got.iter().any(|note| note == "too long"), !is_good, "{before}: {:?}", feeder.got);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// Any split without a pause gives the same messages, for a connection known to be telnet.
     #[test]
-    fn splits_do_not_matter(text in text(), cuts in prop::collection::vec(any::<usize>(), 0..20)) {
-        let [mut whole, mut split] = [(); 2].map(|()| Feeder::new(Telnet::Always));
-        whole.feed(&text);
-        pieces(&text, &cuts).iter().for_each(|piece| split.feed(piece));
-        whole.tail(true);
-        split.tail(true);
-        // After a line that is too long the connection closes: what follows does not count.
-        let until_closed = |got: &[String]| -> Vec<String> {
-            let mut got = got.to_vec();
-            if let Some(at) = got.iter().position(|note| note == "too long") {
-                got.truncate(at + 1);
-            }
-            got
-        };
-        prop_assert_eq!(until_closed(&whole.got), until_closed(&split.got));
-    }
-
-    /// The same where telnet is only noticed, if no negotiation is in the text.
-    #[test]
-    fn splits_do_not_matter_to_text(text in text(), cuts in prop::collection::vec(any::<usize>(), 0..20)) {
-        prop_assume!(!telnet::negotiates(&text) && text.len() <= MAX);
-        let [mut whole, mut split] = [(); 2].map(|()| Feeder::new(Telnet::WhenNegotiated));
-        whole.feed(&text);
-        pieces(&text, &cuts).iter().for_each(|piece| split.feed(piece));
-        whole.tail(true);
-        split.tail(true);
-        prop_assert_eq!(&whole.got, &split.got);
-        // And nothing is lost: the texts and ends are the input again.
+    fn cuts_do_not_matter(text in text(), cuts in prop::collection::vec(any::<usize>(), 0..20)) {
+        for telnet in [Telnet::Always, Telnet::WhenNegotiated] {
+            assert_cuts_do_not_matter(telnet, &text, &pieces(&text, &cuts));
+            assert_cuts_do_not_matter(telnet, &text, &byte_by_byte(&text));
+        }
     }
 }

@@ -44,11 +44,13 @@ pub struct Start {
     arguments: Vec<String>,
     /// `ulimit -n`.
     descriptors: Option<u32>,
+    /// Words in front of its command line, of a program that becomes it.
+    under: Vec<String>,
 }
 
 impl Start {
     pub fn engine(engine: &'static str) -> Self {
-        Self { engine, arguments: Vec::new(), descriptors: None }
+        Self { engine, arguments: Vec::new(), descriptors: None, under: Vec::new() }
     }
 
     pub fn reactor() -> Self {
@@ -71,6 +73,12 @@ impl Start {
         self
     }
 
+    /// Another program starts it and becomes it: `env NAME=VALUE`, `sh -c 'exec "$0" "$@"'`.
+    pub fn under(mut self, words: &[impl AsRef<str>]) -> Self {
+        self.under.extend(words.iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
     /// The command line: every service at any free port, and the file that says which.
     pub fn command_line(&self, dir: &Path) -> Vec<String> {
         let mut words = vec![env!("CARGO_BIN_EXE_switchboard").to_owned(), "serve".to_owned()];
@@ -88,7 +96,7 @@ impl Start {
     /// Starts it and waits until it listens.
     pub fn run(self) -> Daemon {
         let dir = new_dir();
-        let words = self.command_line(dir.path());
+        let words: Vec<String> = self.under.iter().cloned().chain(self.command_line(dir.path())).collect();
         let mut command = match self.descriptors {
             None => Command::new(&words[0]),
             Some(limit) => {

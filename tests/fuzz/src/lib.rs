@@ -110,6 +110,11 @@ impl Client {
         let id = ConnId { key: 0, generation: 0 };
         let (now, shared, pool) = (self.now, &self.shared, &mut self.pool);
         event(&mut self.conn, &mut Env { now, shared, pool, peer: &peer, id });
+        // As with an engine that has all the time of the world.
+        for (_, job) in self.pool.take_jobs() {
+            job.run();
+            self.conn.job_done();
+        }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
