@@ -19,6 +19,7 @@ mod patience;
 pub mod reactor;
 pub mod reload;
 pub mod sockets;
+pub mod successor;
 pub mod threads;
 
 use control::Control;
@@ -93,6 +94,7 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     for (socket, service, outlet) in datagrams {
         reactor.add_datagrams(socket, service, outlet);
     }
+    reactor.serves();
     reactor.run()
 }
 
@@ -112,7 +114,8 @@ impl Setup {
 
 /// Connections that there are descriptors for, beside those of the listeners and some to spare for files.
 pub fn capacity(descriptors: u64, listeners: usize) -> usize {
-    let taken = limits::SPARE_DESCRIPTORS + limits::OWN_DESCRIPTORS + listeners as u64;
+    // Of each listener there is a copy, for whoever may take over.
+    let taken = limits::SPARE_DESCRIPTORS + limits::OWN_DESCRIPTORS + 2 * listeners as u64;
     usize::try_from(descriptors.saturating_sub(taken)).unwrap_or(usize::MAX).max(1)
 }
 

@@ -94,6 +94,10 @@ pub const POOL_CAPACITY: usize = 64 * 1024;
 pub const SPARE_DESCRIPTORS: u64 = 64;
 /// Descriptors that are no connections: stdin, stdout, stderr, the poll, its waker, the signals, a log.
 pub const OWN_DESCRIPTORS: u64 = 10;
+/// Sockets that the program may be started with.
+pub const PASSED_SOCKETS: usize = 1024;
+/// How long a process that is to take over may take to start.
+pub const SUCCESSOR_START: Duration = Duration::from_secs(60);
 /// Connections the kernel may complete before they are accepted.
 pub const BACKLOG: i32 = 4096;
 /// How long accepting pauses when descriptors have run out and no connection closes.

@@ -20,13 +20,17 @@ pub fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a line per listener: `echo udp 127.0.0.1:10007`, `chat unix /tmp/chat`.
+/// Writes a line per listener: `echo udp 127.0.0.1:10007`, `chat unix /tmp/chat`. A file that says so already,
+/// as that of a run that is being replaced, stays as it is: it may be in a directory that was another user's.
 ///
 /// # Errors
 /// The system's.
 pub fn write(path: &Path, services: &[Service], listeners: &[Listener]) -> io::Result<()> {
-    let temporary = temporary(path)?;
-    let written = std::fs::write(&temporary, text(services, listeners));
+    let (temporary, text) = (temporary(path)?, text(services, listeners));
+    if std::fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes()) {
+        return Ok(());
+    }
+    let written = std::fs::write(&temporary, text);
     let result = written.and_then(|()| std::fs::rename(&temporary, path));
     if result.is_err() {
         let _ = std::fs::remove_file(&temporary);
@@ -69,6 +73,7 @@ mod tests {
             address,
             socket: std::fs::File::open("/").unwrap().into(),
             outlet: None,
+            given: false,
         };
         let listeners = [
             listener(Address::Udp(([127, 0, 0, 1], 10007).into())),

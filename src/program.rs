@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::bind::{self, Place, SocketFiles};
+use crate::bind::{self, Bound, Place, SocketFiles};
 use crate::cli::{self, Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
 use crate::engine::reload::Reload;
+use crate::engine::successor::Succession;
 use crate::engine::{self, Setup};
+use crate::inherit::{self, Inherited};
 use crate::protocol::chat;
 use crate::service::Service;
 use crate::shared::Shared;
@@ -23,6 +26,9 @@ pub enum Failure {
     /// What was asked makes no sense.
     #[error(transparent)]
     Configuration(#[from] config::Error),
+    /// The sockets that the program was started with are not right.
+    #[error(transparent)]
+    Inherited(#[from] inherit::Error),
     /// A place to listen could not be had.
     #[error(transparent)]
     Bind(#[from] bind::Error),
@@ -38,13 +44,17 @@ pub enum Failure {
     /// A load went wrong; the report says how.
     #[error("the server failed; see above")]
     Stress,
+    /// What went wrong is told by the process that goes on instead; this is the exit code.
+    #[error("the restart failed")]
+    Told(u8),
 }
 
 impl Failure {
     /// 2 for wrong usage or configuration, 1 for what failed in doing it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Configuration(_) => 2,
+            Self::Configuration(_) | Self::Inherited(_) => 2,
+            Self::Told(code) => *code,
             Self::Client(error) => error.exit_code(),
             Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
         }
@@ -53,6 +63,9 @@ impl Failure {
 
 /// Says on stderr what went wrong.
 pub fn complain(failure: &Failure) {
+    if matches!(failure, Failure::Told(_)) {
+        return;
+    }
     let style = if Screen::of(&std::io::stderr()).colours { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     // Nobody is left to tell if this fails.
     let _ = writeln!(std::io::stderr(), "{}error:{} {failure}", style.0, style.1);
@@ -82,11 +95,22 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Failure> {
+    let inherited = Inherited::take()?;
+    let predecessor = inherited.predecessor();
+    serve_what_is_inherited(args, inherited).map_err(|failure| {
+        let told = predecessor.failed(&failure.to_string());
+        if told { Failure::Told(failure.exit_code()) } else { failure }
+    })
+}
+
+fn serve_what_is_inherited(args: &ServeArgs, mut inherited: Inherited) -> Result<(), Failure> {
+    let predecessor = inherited.predecessor();
     let plan = Plan::new(args)?;
     // Only a test starts two programs in one process, and may keep the first one's log.
     let _ = logging::start(plan.log_level, plan.log_format);
     let descriptors = raise_descriptors();
-    if let Some(path) = &plan.ports_file {
+    // That of a run which is being replaced is right until the moment when it is replaced.
+    if let Some(path) = plan.ports_file.as_ref().filter(|_| !predecessor.exists()) {
         ports_file::clear(path).map_err(|error| ports_failure(path, error))?;
     }
     // From here on a signal to stop is obeyed, by the engine if need be as soon as it runs: whoever reads
@@ -95,20 +119,41 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if args.config.is_some() {
         control.take_reloads().map_err(Failure::Engine)?;
     }
-    let bound = bind::bind(&plan.services, &plan.places)?;
-    if let Some(backlog) = plan.backlog {
-        bind::set_backlog(&bound.listeners, backlog).map_err(Failure::Engine)?;
-    }
-    // Removed on the way out, whichever way that is.
-    let _files = SocketFiles::of(&bound.listeners);
+    let bound = listen(&plan, &mut inherited)?;
+    // Removed on the way out, whichever way that is, if they are this run's by then.
+    let files = SocketFiles::of(&bound.listeners);
+    files.belongs_to_another().store(predecessor.exists(), Ordering::SeqCst);
+    let mut succession = Succession::new(&plan.services, &bound.listeners, files.belongs_to_another())
+        .map_err(Failure::Engine)?;
+    succession.predecessor(predecessor, inherited.left_over());
+    control.take_restarts(succession);
+    // What nobody listens to any more is closed.
+    drop(inherited);
     if let Some(path) = &plan.ports_file {
         ports_file::write(path, &plan.services, &bound.listeners)
             .map_err(|error| ports_failure(path, error))?;
     }
-    let keys = control.has_keyboard();
-    let start = Start { services: &plan.services, bound: &bound, descriptors, keys };
-    print(&start.text(&Screen::of(&std::io::stdout())));
+    let shared = announce(&plan, &bound, descriptors, control.has_keyboard());
+    let reload = reload(args.clone(), &plan);
+    let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
+    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control, reload };
+    engine::serve(plan.engine, setup).map_err(Failure::Engine)
+}
 
+/// The sockets: those that are inherited, and those that are bound.
+fn listen(plan: &Plan, inherited: &mut Inherited) -> Result<Bound, Failure> {
+    inherited.assign(&plan.services)?;
+    let bound = bind::bind(&plan.services, &plan.places, inherited)?;
+    if let Some(backlog) = plan.backlog {
+        bind::set_backlog(&bound.listeners, backlog).map_err(Failure::Engine)?;
+    }
+    Ok(bound)
+}
+
+/// Says to people what is served, and to the services what else there is.
+fn announce(plan: &Plan, bound: &Bound, descriptors: u64, keys: bool) -> Shared {
+    let start = Start { services: &plan.services, bound, descriptors, keys };
+    print(&start.text(&Screen::of(&std::io::stdout())));
     show::unblock_terminals();
     let shared = Shared::new(Show::stdout());
     if let Some(address) = start.web_address() {
@@ -118,10 +163,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
         shared.rooms().write_transcript(journal);
     }
-    let reload = reload(args.clone(), &plan);
-    let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
-    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control, reload };
-    engine::serve(plan.engine, setup).map_err(Failure::Engine)
+    shared
 }
 
 /// Reads the configuration again. What it says of limits, access and options can change while the daemon

@@ -71,4 +71,6 @@ pub struct Listener {
     pub socket: OwnedFd,
     /// For a service that speaks to everybody on a network: where that leaves.
     pub outlet: Option<Outlet>,
+    /// It was bound by whoever started the program, and its file, if it has one, is not ours to remove.
+    pub given: bool,
 }

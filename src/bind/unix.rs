@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -40,24 +42,35 @@ fn is_stale(path: &Path, address: &SockAddr) -> bool {
     is_socket && refused().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// The files of the Unix sockets; removed when this is dropped.
+/// The files of the Unix sockets; removed when this is dropped, unless another process answers for them.
 #[derive(Debug, Default)]
-pub struct SocketFiles(Vec<PathBuf>);
+pub struct SocketFiles {
+    paths: Vec<PathBuf>,
+    belongs_to_another: Arc<AtomicBool>,
+}
 
 impl SocketFiles {
     /// Those of these listeners.
     pub fn of(listeners: &[Listener]) -> Self {
         let path = |listener: &Listener| match &listener.address {
-            Address::Unix(path) => Some(path.clone()),
+            Address::Unix(path) if !listener.given => Some(path.clone()),
             _ => None,
         };
-        Self(listeners.iter().filter_map(path).collect())
+        Self { paths: listeners.iter().filter_map(path).collect(), belongs_to_another: Arc::default() }
+    }
+
+    /// To be set while another process answers for the sockets: then the files stay.
+    pub fn belongs_to_another(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.belongs_to_another)
     }
 }
 
 impl Drop for SocketFiles {
     fn drop(&mut self) {
-        for path in &self.0 {
+        if self.belongs_to_another.load(Ordering::SeqCst) {
+            return;
+        }
+        for path in &self.paths {
             // There is nobody left to tell, and the next start copes with it.
             let _ = std::fs::remove_file(path);
         }

@@ -157,6 +157,21 @@ impl Net for MioNet {
     fn command(&mut self) -> Option<Command> {
         self.control.command()
     }
+
+    fn serves(&mut self) {
+        self.control.serves();
+    }
+
+    fn stop_listening<'a>(
+        &mut self,
+        listeners: impl Iterator<Item = &'a OwnedFd>,
+        sockets: impl Iterator<Item = &'a OwnedFd>,
+    ) {
+        for socket in listeners.chain(sockets) {
+            let _ = self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd()));
+        }
+        self.control.drains();
+    }
 }
 
 /// A source as the number that travels through the kernel: generation above, key below.

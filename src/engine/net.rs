@@ -141,4 +141,19 @@ pub trait Net {
 
     /// What the operator wants, if anything.
     fn command(&mut self) -> Option<Command>;
+
+    /// Everything is served from now on.
+    fn serves(&mut self) {}
+
+    /// A drain begins: these are about to be closed. Another process may have them as well, and what comes
+    /// there is to wake nobody here.
+    fn stop_listening<'a>(
+        &mut self,
+        _listeners: impl Iterator<Item = &'a Self::Listener>,
+        _sockets: impl Iterator<Item = &'a Self::Socket>,
+    ) where
+        Self::Listener: 'a,
+        Self::Socket: 'a,
+    {
+    }
 }

@@ -153,6 +153,11 @@ impl<N: Net> Reactor<N> {
         }
     }
 
+    /// All listeners are there: whoever waits for that is told.
+    pub fn serves(&mut self) {
+        self.context.net.serves();
+    }
+
     /// Serves until the operator wants to stop and everything owed is sent, or the grace has passed.
     ///
     /// # Errors
@@ -319,6 +324,8 @@ impl<N: Net> Reactor<N> {
     /// Stops listening; what has come so far is still answered, and then every session is told.
     fn drain(&mut self) {
         self.accept_all();
+        let sockets = self.datagrams.iter().map(Datagrams::socket);
+        self.context.net.stop_listening(self.acceptor.listeners(), sockets);
         self.acceptor.close();
         self.datagrams.clear();
         self.context.draining = true;

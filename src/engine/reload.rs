@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::service::Service;
+use crate::supervisor::{self, News};
 
 type Read = dyn FnMut() -> Result<Vec<Service>, String> + Send;
 
@@ -26,7 +27,11 @@ impl Reload {
     /// The services from now on; `None` if something is wrong, which is logged: then nothing is to change.
     pub(super) fn services(&mut self) -> Option<Vec<Service>> {
         let read = self.0.as_mut()?;
-        match read() {
+        supervisor::tell(News::Reloading);
+        let services = read();
+        // Whatever has come of it, the program serves.
+        supervisor::tell(News::Ready);
+        match services {
             Ok(services) => {
                 log::info!("the configuration was read again; it counts for who connects from now on");
                 Some(services)

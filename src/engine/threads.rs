@@ -169,6 +169,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
             sockets.push(ListenSocket { socket: listener.socket, service: listener.service, waiting: true });
         }
     }
+    control.serves();
     MainThread { state, reload, sockets, capacity, next: 0, full: false, said: false }.run(
         &mut poll,
         &mut control,
@@ -313,6 +314,11 @@ impl MainThread {
         grace: Duration,
     ) -> io::Result<()> {
         self.accept_all();
+        for socket in &self.sockets {
+            // Another process may have them as well: what comes there is to wake nobody here.
+            let _ = poll.registry().deregister(&mut SourceFd(&socket.socket.as_raw_fd()));
+        }
+        control.drains();
         self.sockets.clear();
         self.state.draining.store(true, Ordering::SeqCst);
         let until = Instant::now() + grace;

@@ -58,6 +58,10 @@ impl<L> Acceptor<L> {
         self.paused_until = Time::NEVER;
     }
 
+    pub(super) fn listeners(&self) -> impl Iterator<Item = &L> {
+        self.list.iter().map(|socket| &socket.listener)
+    }
+
     pub(super) fn close(&mut self) {
         self.list.clear();
         self.paused_until = Time::NEVER;

@@ -1,0 +1,222 @@
+//! A restart without a refused connection. A new process of the program inherits the sockets and reads the
+//! configuration; when it says that it serves, this one stops accepting and finishes what it has begun. What
+//! waits in the sockets' queues is the new one's, for the sockets are the same. If it does not come so far,
+//! nothing has happened here.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use command_fds::{CommandFdExt, FdMapping};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::fs::OFlags;
+use rustix::pipe::PipeFlags;
+
+use crate::inherit::{self, HANDOVER, Predecessor};
+use crate::limits;
+use crate::service::{Listener, Service};
+
+/// A socket that is passed on, and the name of its service.
+#[derive(Debug)]
+struct Passed {
+    name: String,
+    socket: OwnedFd,
+    given: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Succession {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    /// Until they are closed here, which is when this process drains.
+    sockets: Vec<Passed>,
+    /// Where to say that the files of the sockets are another's.
+    belongs_to_another: Arc<AtomicBool>,
+    predecessor: Predecessor,
+    /// Files of sockets that the predecessor had and this run has not.
+    left_over: Vec<PathBuf>,
+    pending: Option<Pending>,
+}
+
+/// A process that is starting.
+#[derive(Debug)]
+struct Pending {
+    child: Child,
+    answer: OwnedFd,
+    said: Vec<u8>,
+    until: Instant,
+}
+
+/// What has become of a start.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// This process serves.
+    Serves(u32),
+    /// It did not come so far, for this reason.
+    Failed(String),
+}
+
+impl Succession {
+    /// Keeps what a successor will need: the way to the program and its arguments as they were given, and a
+    /// copy of each socket.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new(
+        services: &[Service],
+        listeners: &[Listener],
+        belongs_to_another: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
+        let mut sockets = Vec::new();
+        // What is systemd's comes first, for it is counted. A network's socket is shared by all that speak
+        // there: the successor opens its own.
+        let (given, own): (Vec<_>, Vec<_>) = listeners.iter().partition(|listener| listener.given);
+        for listener in given.into_iter().chain(own).filter(|listener| listener.outlet.is_none()) {
+            let Some(service) = services.get(listener.service) else { continue };
+            let (name, socket) = (service.name.clone(), listener.socket.try_clone()?);
+            sockets.push(Passed { name, socket, given: listener.given });
+        }
+        let arguments = env::args_os().skip(1).collect();
+        let (program, predecessor, left_over) = (program()?, Predecessor::default(), Vec::new());
+        Ok(Self { program, arguments, sockets, belongs_to_another, predecessor, left_over, pending: None })
+    }
+
+    /// Whom this run is to replace, and which files of sockets are nobody's then.
+    pub fn predecessor(&mut self, predecessor: Predecessor, left_over: Vec<PathBuf>) {
+        (self.predecessor, self.left_over) = (predecessor, left_over);
+    }
+
+    /// This run serves: it answers for the sockets now.
+    pub(super) fn serves(&mut self) {
+        self.belongs_to_another.store(false, Ordering::SeqCst);
+        self.predecessor.ready();
+        for path in self.left_over.drain(..) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Starts a successor; what it says will be an event for `token`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn start(&mut self, registry: &Registry, token: Token) -> Result<(), String> {
+        if self.pending.is_some() {
+            return Err("one is being started already".to_owned());
+        }
+        let pending = self.spawn().map_err(|error| format!("{}: {error}", self.program.display()))?;
+        let watched =
+            registry.register(&mut SourceFd(&pending.answer.as_raw_fd()), token, Interest::READABLE);
+        log::info!("restarting: process {} is starting", pending.child.id());
+        self.pending = Some(pending);
+        watched.map_err(|error| self.give_up(&error.to_string()))
+    }
+
+    fn spawn(&self) -> io::Result<Pending> {
+        let (answer, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        rustix::fs::fcntl_setfl(&answer, OFlags::NONBLOCK)?;
+        let mut passed = Vec::new();
+        for Passed { socket, .. } in &self.sockets {
+            passed.push(socket.try_clone()?);
+        }
+        passed.push(theirs);
+        let numbers = inherit::FIRST..RawFd::MAX;
+        let mappings = passed.into_iter().zip(numbers);
+        let mappings = mappings.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect();
+        let names: Vec<_> = self.sockets.iter().map(|passed| passed.name.as_str()).collect();
+        let given = self.sockets.iter().filter(|passed| passed.given).count();
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
+        command.env(HANDOVER, given.to_string());
+        // Both name this process.
+        command.env_remove("LISTEN_PID").env_remove("WATCHDOG_PID");
+        let child = command.fd_mappings(mappings).map_err(io::Error::other)?.spawn()?;
+        let until = Instant::now() + limits::SUCCESSOR_START;
+        Ok(Pending { child, answer, said: Vec::new(), until })
+    }
+
+    /// How long until a start has taken too long.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        self.pending.as_ref().map(|pending| pending.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// What has become of the start, if it is known.
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
+        let pending = self.pending.as_mut()?;
+        if pending.has_more_to_say() {
+            let late = Instant::now() >= pending.until;
+            let message = format!("it did not start within {:?}", limits::SUCCESSOR_START);
+            return late.then(|| Outcome::Failed(self.give_up(&message)));
+        }
+        let said = String::from_utf8_lossy(&pending.said).into_owned();
+        if said == inherit::READY {
+            let pid = pending.child.id();
+            self.belongs_to_another.store(true, Ordering::SeqCst);
+            // Its parent ends first.
+            self.pending = None;
+            return Some(Outcome::Serves(pid));
+        }
+        Some(Outcome::Failed(self.give_up(&said)))
+    }
+
+    /// Ends a start that is not to be, and gives the reason in full.
+    fn give_up(&mut self, reason: &str) -> String {
+        let Some(mut pending) = self.pending.take() else { return reason.to_owned() };
+        let _ = pending.child.kill();
+        // One that has ended by itself has not been killed by this. An engine of processes may have waited
+        // for it already.
+        let ended = pending.child.wait();
+        match (reason.is_empty(), ended) {
+            (false, _) => reason.to_owned(),
+            (true, Ok(status)) => format!("it ended before it served ({status})"),
+            (true, Err(_)) => "it ended before it served".to_owned(),
+        }
+    }
+
+    /// This process drains, and listens no more.
+    pub(super) fn end(&mut self) {
+        if self.pending.is_some() {
+            self.give_up("this process is stopping");
+        }
+        self.sockets.clear();
+    }
+}
+
+impl Pending {
+    /// Reads what the process says; false when that was all.
+    fn has_more_to_say(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        loop {
+            match rustix::io::read(&self.answer, &mut buffer) {
+                Ok(n) if n > 0 && self.said.len() < limits::LOG_LINE => {
+                    self.said.extend_from_slice(buffer.get(..n).unwrap_or_default());
+                }
+                Err(rustix::io::Errno::AGAIN) => return true,
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// The program by the path under which it was called, so that a newer one there is what starts next; not by
+/// what the kernel has of it, which is the file of this run, even if it was renamed or removed.
+fn program() -> io::Result<PathBuf> {
+    let called = env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    if called.components().count() > 1 {
+        return std::path::absolute(called);
+    }
+    let current = env::current_exe()?;
+    let path = env::var_os("PATH").unwrap_or_default();
+    let same = |candidate: &PathBuf| candidate.canonicalize().is_ok_and(|found| found == current);
+    let found = env::split_paths(&path).map(|directory| directory.join(&called)).find(same);
+    Ok(found.unwrap_or(current))
+}
