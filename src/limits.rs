@@ -113,6 +113,9 @@ pub const LINGER_KIB: u16 = 1024;
 /// How long a drain watches who is still sending before it tells the sessions: to close on a peer that is
 /// would destroy what is on its way to it.
 pub const DRAIN_WATCH: Duration = Duration::from_millis(100);
+/// The same when another process has taken over: there is no hurry then, and who has connected to this one may
+/// be slow to say what it wants.
+pub const HANDOVER_WATCH: Duration = Duration::from_secs(1);
 /// How long the peer of a finished connection may take less than [`PROGRESS`] of what is owed to it.
 pub const FINISH_PROGRESS: Duration = Duration::from_secs(60);
 /// Bytes of a reply that a reader must take between two deadlines.

@@ -17,6 +17,8 @@ use crate::supervisor::{self, News};
 pub enum Command {
     /// Finish what is owed, then stop.
     Drain,
+    /// The same, but another process has the sockets and serves whoever waits there.
+    HandOver,
     /// Stop now: asked a second time.
     Quit,
     /// Read the configuration again.
@@ -201,7 +203,7 @@ impl Control {
                 // The supervisor goes by that one now.
                 self.draining = true;
                 self.drains();
-                self.waiting.push_back(Command::Drain);
+                self.waiting.push_back(Command::HandOver);
             }
             Some(Outcome::Failed(reason)) => {
                 log::error!("no restart: {reason}; this process goes on");

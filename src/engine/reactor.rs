@@ -228,6 +228,7 @@ impl<N: Net> Reactor<N> {
     fn obey(&mut self, command: Command) -> io::Result<()> {
         match command {
             Command::Drain => self.drain(),
+            Command::HandOver => self.leave(limits::HANDOVER_WATCH),
             Command::Quit => return Err(super::stopped_at_once()),
             Command::Reload => self.read_again(),
             Command::Dump => self.dump(),
@@ -324,12 +325,18 @@ impl<N: Net> Reactor<N> {
     /// Stops listening; what has come so far is still answered, and then every session is told.
     fn drain(&mut self) {
         self.accept_all();
+        self.leave(limits::DRAIN_WATCH);
+    }
+
+    /// Listens no more. After so long, in which what comes is still answered, every session is told.
+    fn leave(&mut self, watch: Duration) {
+        self.context.shared.leave();
         let sockets = self.datagrams.iter().map(Datagrams::socket);
         self.context.net.stop_listening(self.acceptor.listeners(), sockets);
         self.acceptor.close();
         self.datagrams.clear();
         self.context.draining = true;
-        self.tell_at = self.context.now.after(limits::DRAIN_WATCH);
+        self.tell_at = self.context.now.after(watch.min(self.grace / 2));
         self.drained_by = self.context.now.after(self.grace);
         super::announce_drain(self.slots.len(), self.grace);
         for id in self.everyone() {

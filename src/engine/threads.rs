@@ -218,7 +218,7 @@ impl MainThread {
     fn obey(&mut self, control: &mut Control) -> io::Result<bool> {
         while let Some(command) = control.command() {
             match command {
-                Command::Drain => return Ok(true),
+                Command::Drain | Command::HandOver => return Ok(true),
                 Command::Quit => return Err(super::stopped_at_once()),
                 Command::Reload => self.read_again(),
                 Command::Dump => {

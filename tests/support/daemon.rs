@@ -207,6 +207,9 @@ pub fn read_ports(text: &str) -> HashMap<(String, String), SocketAddr> {
         let [name, transport, address] = words[..] else {
             panic!("a strange line of the ports file: {line}")
         };
+        if transport == "unix" {
+            continue;
+        }
         let address: SocketAddr = address.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
         if address.is_ipv4() {
             ports.insert((name.to_owned(), transport.to_owned()), address);

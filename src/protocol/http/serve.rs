@@ -59,15 +59,17 @@ pub(super) struct AtOnce<'a> {
 /// remembered is locked once for all of them, but for one only if each must be noted.
 pub(super) fn at_once<'a>(options: &Options, cx: &mut Cx<'a>) -> AtOnce<'a> {
     let is_noted = access::is_on(options);
+    // What is kept of replies does not say that the connection ends.
+    let is_usual = !options.cors && !cx.shared.is_leaving();
     let mut look = None;
     let mut answered = None;
     while let Some((length, request)) = ordinary::parse(cx.input.rest()) {
         let head = cx.input.take(length);
-        let sent = if options.cors || !request.is_plain() {
-            None
-        } else {
+        let sent = if is_usual && request.is_plain() {
             look = look.or_else(|| options.open_site().map(Site::look));
             look.as_mut().and_then(|look| send::at_once(&request, look, cx))
+        } else {
+            None
         };
         let Some(sent) = sent else { return AtOnce { answered, more: Some((head, request)) } };
         answered = Some((head, sent));
