@@ -26,7 +26,7 @@ use crate::sys;
 pub const HANDOVER: &str = "SWITCHBOARD_HANDOVER";
 /// The number of the first descriptor that is passed.
 pub const FIRST: RawFd = 3;
-/// What a successor says when it serves.
+/// The line that a successor says when it serves.
 pub const READY: &str = "ready";
 
 /// What is wrong with the sockets that were passed.
@@ -79,7 +79,7 @@ impl Predecessor {
     fn say(&self, text: &str) -> bool {
         let taken = self.0.as_ref().and_then(|it| it.lock().unwrap_or_else(PoisonError::into_inner).take());
         // It may have gone already, or been killed: then there is nobody to tell.
-        taken.is_some_and(|pipe| std::fs::File::from(pipe).write_all(text.as_bytes()).is_ok())
+        taken.is_some_and(|pipe| std::fs::File::from(pipe).write_all(format!("{text}\n").as_bytes()).is_ok())
     }
 }
 

@@ -79,8 +79,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         None => serve(&cli.serve),
         Some(Command::Serve(args)) => serve(args),
-        Some(Command::Services) => {
-            print(&start::services(&Screen::of(&std::io::stdout())));
+        Some(Command::Services { engine }) => {
+            print(&start::services(*engine, &Screen::of(&std::io::stdout())));
             Ok(())
         }
         Some(Command::Completions { shell }) => {
@@ -105,7 +105,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
 
 fn serve_what_is_inherited(args: &ServeArgs, mut inherited: Inherited) -> Result<(), Failure> {
     let predecessor = inherited.predecessor();
-    let plan = Plan::new(args)?;
+    let mut plan = Plan::new(args)?;
     // Only a test starts two programs in one process, and may keep the first one's log.
     let _ = logging::start(plan.log_level, plan.log_format);
     let descriptors = raise_descriptors();
@@ -119,7 +119,8 @@ fn serve_what_is_inherited(args: &ServeArgs, mut inherited: Inherited) -> Result
     if args.config.is_some() {
         control.take_reloads().map_err(Failure::Engine)?;
     }
-    let bound = listen(&plan, &mut inherited)?;
+    let mut bound = listen(&plan, &mut inherited)?;
+    bound.refused.append(&mut plan.unserved);
     // Removed on the way out, whichever way that is, if they are this run's by then.
     let files = SocketFiles::of(&bound.listeners);
     files.belongs_to_another().store(predecessor.exists(), Ordering::SeqCst);

@@ -20,6 +20,7 @@ macro_rules! on_every_engine {
     ($($test:ident)*) => {
         mod reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
         mod threads { $(#[test] fn $test() { super::$test("threads"); })* }
+        mod processes { $(#[test] fn $test() { super::$test("processes"); })* }
     };
 }
 

@@ -111,6 +111,8 @@ pub struct Reactor<N: Net> {
     /// When the sessions are told of a drain, and when it ends, whoever is left; never if there is none.
     tell_at: Time,
     drained_by: Time,
+    /// Those who serve elsewhere know of the drain.
+    told_elsewhere: bool,
 }
 
 impl<N: Net> Reactor<N> {
@@ -150,6 +152,7 @@ impl<N: Net> Reactor<N> {
             grace,
             tell_at: Time::NEVER,
             drained_by: Time::NEVER,
+            told_elsewhere: false,
         }
     }
 
@@ -161,7 +164,8 @@ impl<N: Net> Reactor<N> {
     /// Serves until the operator wants to stop and everything owed is sent, or the grace has passed.
     ///
     /// # Errors
-    /// The poll failed, or the operator asked to stop at once.
+    /// The poll failed, or the operator asked to stop at once; or this process is a new one that was made
+    /// for one connection, see [`Accepted::Alone`](super::net::Accepted::Alone).
     pub fn run(&mut self) -> io::Result<()> {
         while !self.is_drained() {
             let timeout = self.may_sleep();
@@ -194,13 +198,13 @@ impl<N: Net> Reactor<N> {
         self.tick();
         self.tell_of_drain();
         self.answer_datagrams();
-        self.accept_all();
+        self.accept_all()?;
         self.rooms_pending = self.feed_rooms();
         self.reap();
         self.start_jobs();
         self.context.shared.end_turn();
         if self.context.shared.is_stop_due() && !self.context.draining {
-            self.drain();
+            self.drain()?;
         }
         debug_assert_eq!(self.check_invariants(), Ok(()));
         Ok(())
@@ -211,6 +215,7 @@ impl<N: Net> Reactor<N> {
             Source::Conn(id) => self.advance(id, |slot| slot.note(event)),
             Source::Listener(index) => self.acceptor.note(index),
             Source::Datagrams(index) => self.note_datagrams(index),
+            Source::Elsewhere => self.look_elsewhere(),
             Source::Jobs => {
                 while let Some(id) = self.context.net.job_done() {
                     self.advance(id, |slot| slot.conn.job_done());
@@ -227,8 +232,8 @@ impl<N: Net> Reactor<N> {
 
     fn obey(&mut self, command: Command) -> io::Result<()> {
         match command {
-            Command::Drain => self.drain(),
-            Command::HandOver => self.leave(limits::HANDOVER_WATCH),
+            Command::Drain => self.drain()?,
+            Command::HandOver => self.hand_over(),
             Command::Quit => return Err(super::stopped_at_once()),
             Command::Reload => self.read_again(),
             Command::Dump => self.dump(),
@@ -323,9 +328,23 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Stops listening; what has come so far is still answered, and then every session is told.
-    fn drain(&mut self) {
-        self.accept_all();
+    fn drain(&mut self) -> io::Result<()> {
+        self.accept_all()?;
         self.leave(limits::DRAIN_WATCH);
+        self.tell_elsewhere();
+        Ok(())
+    }
+
+    /// Another process serves whoever waits. It is not in a hurry, and neither is this one.
+    fn hand_over(&mut self) {
+        self.leave(limits::HANDOVER_WATCH);
+        self.context.net.announce_drain_elsewhere();
+    }
+
+    fn tell_elsewhere(&mut self) {
+        if !std::mem::replace(&mut self.told_elsewhere, true) {
+            self.context.net.drain_elsewhere();
+        }
     }
 
     /// Listens no more. After so long, in which what comes is still answered, every session is told.
@@ -338,7 +357,7 @@ impl<N: Net> Reactor<N> {
         self.context.draining = true;
         self.tell_at = self.context.now.after(watch.min(self.grace / 2));
         self.drained_by = self.context.now.after(self.grace);
-        super::announce_drain(self.slots.len(), self.grace);
+        super::announce_drain(self.connections(), self.grace);
         for id in self.everyone() {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {
@@ -353,6 +372,7 @@ impl<N: Net> Reactor<N> {
             return;
         }
         self.tell_at = Time::NEVER;
+        self.tell_elsewhere();
         for id in self.everyone().into_iter().skip(usize::from(is_planted(Mutant::DrainForgetsOne))) {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {
@@ -367,7 +387,7 @@ impl<N: Net> Reactor<N> {
     }
 
     fn is_drained(&self) -> bool {
-        self.context.draining && (self.slots.is_empty() || self.drained_by <= self.context.now)
+        self.context.draining && (self.connections() == 0 || self.drained_by <= self.context.now)
     }
 
     /// Ends whoever is left after the grace.

@@ -7,9 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
-};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 #[cfg(target_os = "linux")]
@@ -119,14 +117,6 @@ pub(super) fn send_file(
     rustix::io::write(stream, piece.get(..n).unwrap_or_default())
 }
 
-/// Asks the kernel to say, with each datagram, which of our addresses it was sent to.
-pub(super) fn want_destination(socket: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
-    match address {
-        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true),
-        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true),
-    }
-}
-
 /// How to answer a datagram: to its sender, from the address it was sent to.
 #[derive(Debug, Clone)]
 pub struct WayBack {
@@ -141,7 +131,7 @@ enum Destination {
     V6(in6_pktinfo),
 }
 
-/// Receives a datagram and notes where it was sent to.
+/// Receives a datagram, if one has come, and notes where it was sent to.
 pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
     let mut control = cmsg_space!(in_pktinfo, in6_pktinfo);
     let mut slices = [IoSliceMut::new(buffer)];

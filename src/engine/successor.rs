@@ -156,7 +156,7 @@ impl Succession {
             let message = format!("it did not start within {:?}", limits::SUCCESSOR_START);
             return late.then(|| Outcome::Failed(self.give_up(&message)));
         }
-        let said = String::from_utf8_lossy(&pending.said).into_owned();
+        let said = String::from_utf8_lossy(&pending.said).trim_end().to_owned();
         if said == inherit::READY {
             let pid = pending.child.id();
             self.belongs_to_another.store(true, Ordering::SeqCst);
@@ -191,10 +191,11 @@ impl Succession {
 }
 
 impl Pending {
-    /// Reads what the process says; false when that was all.
+    /// Reads what the process says; false when that was all. Its end of the pipe may stay open beyond that,
+    /// in children that it has.
     fn has_more_to_say(&mut self) -> bool {
         let mut buffer = [0; 4096];
-        loop {
+        while !self.said.ends_with(b"\n") {
             match rustix::io::read(&self.answer, &mut buffer) {
                 Ok(n) if n > 0 && self.said.len() < limits::LOG_LINE => {
                     self.said.extend_from_slice(buffer.get(..n).unwrap_or_default());
@@ -204,6 +205,7 @@ impl Pending {
                 Ok(_) | Err(_) => return false,
             }
         }
+        false
     }
 }
 

@@ -1,18 +1,21 @@
-//! The thread of one connection.
+//! One connection by plain blocking calls: read, let the session work, write; the kernel makes it wait.
+//!
+//! Every engine but the reactor serves its connections so. What differs between them is a [`Host`]: a thread
+//! among others, a process of its own, or the one after the other of a server that has one client at a time.
+//! Deadlines are the socket's time-outs, back-pressure is a write that blocks, and a drain is told by the
+//! end of input that `shutdown(2)` makes.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
-use super::super::doors::Left;
-use super::super::patience::Patience;
-use super::super::sockets;
-use super::State;
-use super::writer::Writer;
+use super::patience::Patience;
+use super::sockets;
 use crate::access::Refusal;
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::limits;
@@ -20,12 +23,71 @@ use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
+use crate::service::Service;
+use crate::shared::Shared;
 use crate::time::Time;
+
+pub(super) mod datagrams;
+mod writer;
+
+use writer::Writer;
+
+/// Stack of a thread: sessions are small and nothing recurses.
+pub(super) const STACK: usize = 256 * 1024;
+
+/// Who serves the connection.
+pub(super) trait Host {
+    /// The services as they are by now.
+    fn services(&self) -> Arc<Vec<Service>>;
+
+    /// How long whoever connects to the service of this index is waited for.
+    fn patience(&self, service: usize) -> Patience;
+
+    /// What whoever is let in there is sent first.
+    fn banner(&self, service: usize) -> Option<String>;
+
+    /// Whether a datagram that came to it from there is looked at.
+    fn hears(&self, service: usize, source: Option<IpAddr>) -> bool;
+
+    /// What its connections share.
+    fn shared(&self) -> &Arc<Shared>;
+
+    /// The present moment.
+    fn now(&self) -> Time;
+
+    /// Whether the daemon is stopping. Who is told of it is also woken from its read, by the end of input.
+    fn is_draining(&self) -> bool;
+
+    /// A datagram is being answered until what is returned is dropped: it is not to be lost to the end.
+    fn answers(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        None
+    }
+
+    /// Whether there will be a drain, which those who are not told by what they share learn here.
+    fn is_leaving(&self) -> bool {
+        false
+    }
+
+    /// A member of a room was called, and may have said something.
+    fn tell_members(&self) {}
+
+    /// A session wants the daemon to stop.
+    fn ask_to_stop(&self) {}
+}
+
+/// What a connection has moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// Bytes read from the peer.
+    pub(super) read: u64,
+    /// Bytes written to it.
+    pub(super) written: u64,
+}
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Worker {
-    state: Arc<State>,
+pub(super) struct Connection<H> {
+    host: H,
     id: ConnId,
     stream: Arc<OwnedFd>,
     peer: Peer,
@@ -39,8 +101,7 @@ pub(super) struct Worker {
     timeout: Option<Duration>,
     told_to_drain: bool,
     opened: Instant,
-    read: u64,
-    written: u64,
+    moved: Moved,
     patience: Patience,
     /// When something was last heard or, in a room, said to it.
     stirred: Time,
@@ -48,20 +109,16 @@ pub(super) struct Worker {
     is_guest: bool,
 }
 
-impl Worker {
-    pub(super) fn new(
-        state: Arc<State>,
-        id: ConnId,
-        stream: Arc<OwnedFd>,
-        (peer, service): (Peer, usize),
-        conn: Conn,
-    ) -> Self {
-        let (patience, stirred) = (state.doors().patience(service), state.now());
-        Self {
+impl<H: Host> Connection<H> {
+    /// A connection of the service of this index; `None` if there is no such service.
+    pub(super) fn new(host: H, id: ConnId, stream: Arc<OwnedFd>, peer: Peer, service: usize) -> Option<Self> {
+        let conn = Conn::new(host.services().get(service)?.session());
+        let (patience, stirred) = (host.patience(service), host.now());
+        Some(Self {
             patience,
             stirred,
             is_guest: true,
-            state,
+            host,
             id,
             stream,
             peer,
@@ -73,13 +130,12 @@ impl Worker {
             timeout: None,
             told_to_drain: false,
             opened: Instant::now(),
-            read: 0,
-            written: 0,
-        }
+            moved: Moved::default(),
+        })
     }
 
     /// Serves the connection from its first to its last moment.
-    pub(super) fn run(mut self, entered: Result<(), Refusal>) {
+    pub(super) fn run(mut self, entered: Result<(), Refusal>) -> Moved {
         // A peer that does not read must not hide the deadlines.
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
@@ -95,7 +151,7 @@ impl Worker {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
                     // One that never reads, as chargen's, learns of a drain here.
-                    if self.state.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+                    if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
                         self.call(Conn::drain);
                     } else {
                         self.call(Conn::go_on);
@@ -108,11 +164,11 @@ impl Worker {
             }
         };
         self.close(why);
+        self.moved
     }
 
     fn open(&mut self) {
-        self.state.shared.observer.opened();
-        let banner = self.state.doors().banner(self.service).map(str::to_owned);
+        let banner = self.host.banner(self.service);
         if let Some(banner) = banner {
             self.call(|conn, env| conn.greet(&banner, env));
         }
@@ -121,12 +177,12 @@ impl Worker {
 
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
-        if self.state.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
+        if self.host.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
             self.told_to_drain = true;
             self.call(Conn::drain);
             return self.flush(0);
         }
-        let now = self.state.now();
+        let now = self.host.now();
         let wait = self.conn.deadline().since(now);
         if wait.is_some_and(|wait| wait.is_zero()) {
             self.call(Conn::tick);
@@ -161,12 +217,12 @@ impl Worker {
         if self.writer.as_ref().is_some_and(Writer::has_written) {
             self.stirred = now;
         }
-        self.patience.silence_due(self.stirred, self.read > 0).since(now)
+        self.patience.silence_due(self.stirred, self.moved.read > 0).since(now)
     }
 
     fn input(&mut self, n: usize) {
-        self.read += n as u64;
-        self.stirred = self.state.now();
+        self.moved.read += n as u64;
+        self.stirred = self.host.now();
         if let Life::Lingering(why) = self.conn.life() {
             if self.conn.has_lingered(n) {
                 self.conn.fail(why);
@@ -185,7 +241,7 @@ impl Worker {
         if let Life::Lingering(why) = self.conn.life() {
             return self.conn.fail(why);
         }
-        if self.state.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+        if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
             self.call(Conn::drain);
         } else {
             self.call(Conn::peer_done);
@@ -196,13 +252,13 @@ impl Worker {
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
     fn finish(&mut self, why: Why) {
         // A session that ends before anything was read cannot know what is on its way.
-        let unheard = matches!(why, Why::Complete | Why::Refused) && self.read == 0;
+        let unheard = matches!(why, Why::Complete | Why::Refused) && self.moved.read == 0;
         let may_be_unread = why == Why::BadInput || unheard || sockets::has_unread(&*self.stream);
         if self.conn.is_peer_done() || !may_be_unread {
             return self.conn.fail(why);
         }
         let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
-        self.conn.linger(why, self.state.now().after(limits::LINGER));
+        self.conn.linger(why, self.host.now().after(limits::LINGER));
     }
 
     /// Writes everything that waits; `fresh` bytes of the buffer were read last.
@@ -226,7 +282,7 @@ impl Worker {
         if self.writer.is_none()
             && let Some(member) = self.conn.member()
         {
-            self.writer = Writer::start(&self.state.shared, &self.stream, (member, self.id));
+            self.writer = Writer::start(self.host.shared(), &self.stream, (member, self.id));
         }
     }
 
@@ -249,7 +305,7 @@ impl Worker {
             match sent {
                 Ok(n) => {
                     out.advance(n as u64);
-                    self.written += n as u64;
+                    self.moved.written += n as u64;
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -267,7 +323,7 @@ impl Worker {
 
     /// The peer takes nothing for now: the session is told if its deadline has passed.
     fn look_at_the_clock(&mut self) {
-        let is_due = self.conn.deadline() <= self.state.now();
+        let is_due = self.conn.deadline() <= self.host.now();
         if let Some(out) = self.conn.out()
             && (is_due || out.wants_received())
         {
@@ -284,8 +340,8 @@ impl Worker {
         if !self.patience.minds_progress() || self.conn.life() != Life::Open {
             return;
         }
-        let now = self.state.now();
-        let taken = sockets::received(self.stream.as_fd()).unwrap_or(self.written);
+        let now = self.host.now();
+        let taken = sockets::received(self.stream.as_fd()).unwrap_or(self.moved.written);
         let since = self.conn.stuck_since(now, || taken);
         if self.patience.progress_due(since) <= now && !self.conn.has_taken(taken, limits::PROGRESS, now) {
             self.conn.fail(Why::TimedOut);
@@ -306,25 +362,20 @@ impl Worker {
         if let Some(writer) = self.writer.take() {
             // Its last write may be waiting for a peer that does not read.
             let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
-            self.written += writer.join(&self.state.shared);
+            self.moved.written += writer.join(self.host.shared());
         }
-        let left =
-            Left { source: self.peer.ip(), was_in: self.is_guest, read: self.read, written: self.written };
-        self.state.doors().leave(self.service, &left);
-        self.note_end(why);
-        self.state.leave(self.id.key);
+        if self.is_guest {
+            self.note_end(why);
+        }
     }
 
     fn note_end(&self, why: Why) {
-        if !self.is_guest {
-            return;
-        }
-        self.state.shared.observer.closed(&Closed {
-            service: self.state.services().get(self.service).map_or("", |service| &service.name),
+        self.host.shared().observer.closed(&Closed {
+            service: self.host.services().get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: self.opened.elapsed().as_secs_f64(),
-            read: self.read,
-            written: self.written,
+            read: self.moved.read,
+            written: self.moved.written,
             why,
         });
     }
@@ -342,25 +393,28 @@ impl Worker {
 
     /// Calls the session, then tells the other members if it said something.
     fn call<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
+        if self.host.is_leaving() {
+            self.host.shared().leave();
+        }
         let mut env = Env {
-            now: self.state.now(),
-            shared: &self.state.shared,
+            now: self.host.now(),
+            shared: self.host.shared(),
             pool: &mut self.pool,
             peer: &self.peer,
             id: self.id,
         };
         call(&mut self.conn, &mut env);
-        // Nobody waits for this thread but its own peer: a job may take its time here.
+        // Nobody waits here but the connection's own peer: a job may take its time.
         for (_, job) in self.pool.take_jobs() {
             job.run();
             self.conn.job_done();
         }
-        self.state.shared.end_turn();
-        if self.state.shared.is_stop_due() {
-            let _ = self.state.waker.wake();
+        self.host.shared().end_turn();
+        if self.host.shared().is_stop_due() {
+            self.host.ask_to_stop();
         }
         if self.conn.member().is_some() || self.writer.is_some() {
-            self.state.tell_members();
+            self.host.tell_members();
         }
     }
 }
