@@ -27,7 +27,6 @@ pub fn tell(news: News) {
         News::Reloading => NotifyState::monotonic_usec_now()
             .and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now])),
         News::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
-        // The successor's own word of it came when nobody listened to it yet.
         News::Successor(pid) => sd_notify::notify(&[NotifyState::MainPid(pid), NotifyState::Ready]),
         News::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
     };

@@ -89,10 +89,10 @@ impl Control {
 
     /// Everything is served from now on: whoever waits for that is told.
     pub fn serves(&mut self) {
-        if let Some(succession) = &mut self.succession {
-            succession.serves();
+        // A predecessor tells the supervisor, which listens to it alone so far.
+        if !self.succession.as_mut().is_some_and(Succession::serves) {
+            supervisor::tell(News::Ready);
         }
-        supervisor::tell(News::Ready);
         self.alive = supervisor::alive_every().map(|every| (every, Instant::now() + every));
     }
 

@@ -94,13 +94,14 @@ impl Succession {
         (self.predecessor, self.left_over) = (predecessor, left_over);
     }
 
-    /// This run serves: it answers for the sockets now.
-    pub(super) fn serves(&mut self) {
+    /// This run serves: it answers for the sockets now. False if there was no predecessor to tell.
+    pub(super) fn serves(&mut self) -> bool {
         self.belongs_to_another.store(false, Ordering::SeqCst);
         self.predecessor.ready();
         for path in self.left_over.drain(..) {
             let _ = std::fs::remove_file(path);
         }
+        self.predecessor.exists()
     }
 
     /// Starts a successor; what it says will be an event for `token`.
