@@ -27,12 +27,13 @@ pub mod reload;
 pub mod sockets;
 pub mod successor;
 pub mod threads;
+mod vestibule;
 
 use control::Control;
 use datagram::Guard;
 use mio_net::MioNet;
 pub use name::{Engine, Serving};
-use net::Source;
+use net::{Net, Source};
 use reactor::{Reactor, Settings};
 use reload::Reload;
 
@@ -74,7 +75,7 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     let guard = Guard::new(setup.udp_ports());
     let capacity = setup.capacity();
     let Setup { services, listeners, shared, grace, control, reload, .. } = setup;
-    let Watched { net, streams, datagrams } = watch(control, listeners)?;
+    let Watched { net, streams, datagrams } = watch(control, listeners, &services)?;
     let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace, reload }, guard);
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
@@ -94,7 +95,7 @@ struct Watched {
     datagrams: Vec<(OwnedFd, u16, Option<Outlet>)>,
 }
 
-fn watch(control: Control, listeners: Vec<Listener>) -> io::Result<Watched> {
+fn watch(control: Control, listeners: Vec<Listener>, services: &[Service]) -> io::Result<Watched> {
     let mut net = MioNet::new(control)?;
     let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
     for listener in listeners {
@@ -103,10 +104,11 @@ fn watch(control: Control, listeners: Vec<Listener>) -> io::Result<Watched> {
             net.watch_socket(&listener.socket, Source::Datagrams(datagrams.len()))?;
             datagrams.push((listener.socket, service, listener.outlet));
         } else {
-            net.watch_socket(&listener.socket, Source::Listener(streams.len()))?;
+            net.watch_listener(&listener.socket, streams.len(), listener.service)?;
             streams.push((listener.socket, service));
         }
     }
+    net.set_services(services);
     Ok(Watched { net, streams, datagrams })
 }
 

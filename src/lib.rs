@@ -67,6 +67,7 @@ pub mod peer;
 pub mod ports_file;
 pub mod program;
 pub mod protocol;
+pub mod proxy;
 pub mod room;
 pub mod service;
 pub mod shared;

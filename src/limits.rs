@@ -98,6 +98,10 @@ pub const OWN_DESCRIPTORS: u64 = 10;
 pub const PASSED_SOCKETS: usize = 1024;
 /// How long a process that is to take over may take to start.
 pub const SUCCESSOR_START: Duration = Duration::from_secs(60);
+/// How long a proxy may take to say whose connection it passes on, and how many of a listener may be waited for.
+pub const PROXY_HEAD: Duration = Duration::from_secs(5);
+/// See [`PROXY_HEAD`].
+pub const PROXY_WAITING: usize = 256;
 /// Connections the kernel may complete before they are accepted.
 pub const BACKLOG: i32 = 4096;
 /// How long accepting pauses when descriptors have run out and no connection closes.

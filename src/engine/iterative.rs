@@ -22,6 +22,7 @@ use super::control::Control;
 use super::datagram::Guard;
 use super::reload::Reload;
 use super::threads::{Client, State};
+use super::vestibule;
 use super::{Setup, sockets};
 use crate::limits;
 use crate::service::{Address, Listener};
@@ -124,7 +125,14 @@ impl Server {
                 Ok((stream, peer)) => {
                     self.first = at + 1;
                     self.said = false;
-                    return Some(Client { stream: Arc::new(stream), peer, service: listener.service });
+                    let service = listener.service;
+                    let policy = self.state.services().get(service).map(|it| it.policy.clone());
+                    let Ok(peer) = vestibule::wait_for_head(&stream, peer, &policy.unwrap_or_default())
+                    else {
+                        self.state.refuse_proxy(service);
+                        return None;
+                    };
+                    return Some(Client { stream: Arc::new(stream), peer, service });
                 }
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     self.full = true;

@@ -13,11 +13,13 @@ use rustix::net::{Shutdown, SocketFlags};
 use super::control::{Command, Control};
 use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
+use super::vestibule::Vestibules;
 use crate::helper::{Helper, Job};
 use crate::lan::Outlet;
 use crate::limits;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
+use crate::service::Service;
 use crate::time::Time;
 
 /// Generations of connections stay below these, which name the other sources.
@@ -35,6 +37,9 @@ pub struct MioNet {
     started: Instant,
     control: Control,
     helper: Helper,
+    vestibules: Vestibules,
+    /// Nothing more is taken from a listener.
+    is_closed: bool,
 }
 
 impl MioNet {
@@ -46,7 +51,8 @@ impl MioNet {
         let waker = Waker::new(poll.registry(), token(Source::Jobs))?;
         // A wake-up that fails is one that is due already.
         let helper = Helper::new(move || drop(waker.wake()));
-        Ok(Self { poll, events, started: Instant::now(), control, helper })
+        let vestibules = Vestibules::default();
+        Ok(Self { poll, events, started: Instant::now(), control, helper, vestibules, is_closed: false })
     }
 
     /// Has events of some other source delivered under a name of the reactor.
@@ -57,6 +63,13 @@ impl MioNet {
     /// Ends listening to the operator, in a process that is not the operator's to control.
     pub fn abandon_control(&mut self) {
         self.control.abandon();
+    }
+
+    /// Asks for the events of the listener of this index, which is a service's.
+    pub fn watch_listener(&mut self, socket: &OwnedFd, index: usize, service: usize) -> io::Result<()> {
+        let source = Source::Listener(index);
+        self.vestibules.add(socket.as_fd(), service, token(source));
+        self.watch_socket(socket, source)
     }
 
     /// Asks for the events of a listener or a datagram socket: readable only, for a datagram socket
@@ -79,8 +92,8 @@ impl Net for MioNet {
     }
 
     fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
-        let esc = self.control.wait();
-        let timeout = timeout.into_iter().chain(esc).min();
+        let waits = [timeout, self.control.wait(), self.vestibules.wait()];
+        let timeout = waits.into_iter().flatten().min();
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
@@ -97,20 +110,15 @@ impl Net for MioNet {
             }
         }));
         // Asked whatever else there is: a busy poll is never empty.
-        if self.control.wait().is_some_and(|wait| wait.is_zero()) {
-            ready.push(Ready {
-                source: Source::Control,
-                readable: true,
-                writable: false,
-                read_closed: false,
-            });
-        }
+        let is_due = self.control.wait().is_some_and(|wait| wait.is_zero());
+        let due = is_due.then_some(Source::Control).into_iter().chain(self.vestibules.late().map(source));
+        ready.extend(due.map(|source| Ready { source, readable: true, writable: false, read_closed: false }));
         Ok(())
     }
 
     fn accept(&mut self, listener: &OwnedFd) -> Result<(OwnedFd, Peer), Errno> {
-        let (stream, peer) = sockets::accept(listener.as_fd(), SocketFlags::NONBLOCK)?;
-        Ok((stream, peer))
+        let (registry, flags) = (self.poll.registry(), SocketFlags::NONBLOCK);
+        self.vestibules.accept(listener.as_fd(), flags, registry, self.is_closed)
     }
 
     fn watch(&mut self, stream: &OwnedFd, id: ConnId) -> io::Result<()> {
@@ -170,6 +178,18 @@ impl Net for MioNet {
         self.control.command()
     }
 
+    fn arriving(&self) -> usize {
+        self.vestibules.waiting()
+    }
+
+    fn turn_away_arriving(&mut self) {
+        self.vestibules.clear();
+    }
+
+    fn set_services(&mut self, services: &[Service]) {
+        self.vestibules.set_services(services);
+    }
+
     fn serves(&mut self) {
         self.control.serves();
     }
@@ -182,6 +202,7 @@ impl Net for MioNet {
         for socket in listeners.chain(sockets) {
             let _ = self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd()));
         }
+        self.is_closed = true;
         self.control.drains();
     }
 }

@@ -109,7 +109,7 @@ pub trait Net {
     /// The poll itself failed; an interruption is no error.
     fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Takes a waiting connection.
+    /// Takes a waiting connection. `PROTO` is one that was closed, since nobody can say whose it is.
     fn accept(&mut self, listener: &Self::Listener) -> Result<(Self::Stream, Peer), Errno>;
 
     /// Says who serves a connection of the service of this index, which was let in.
@@ -134,6 +134,14 @@ pub trait Net {
     fn inside_elsewhere(&self) -> Vec<(usize, Option<IpAddr>)> {
         Vec::new()
     }
+
+    /// How many connections were taken of which it is not known yet whose they are.
+    fn arriving(&self) -> usize {
+        0
+    }
+
+    /// Closes those of which that is not known: there is no more time for them.
+    fn turn_away_arriving(&mut self) {}
 
     /// These are the services from the next connection on.
     fn set_services(&mut self, _services: &[Service]) {}
@@ -213,8 +221,8 @@ pub trait Net {
     /// Everything is served from now on.
     fn serves(&mut self) {}
 
-    /// A drain begins: these are about to be closed. Another process may have them as well, and what comes
-    /// there is to wake nobody here.
+    /// A drain begins: nobody else is taken from these, which are about to be closed. Another process may have
+    /// them as well, and what comes there is to wake nobody here.
     fn stop_listening<'a>(
         &mut self,
         _listeners: impl Iterator<Item = &'a Self::Listener>,

@@ -78,7 +78,7 @@ fn parent(setup: Setup, site: &Rc<Site>, desk: &Desk) -> io::Result<()> {
             return Err(io::ErrorKind::Other.into());
         }
     }
-    let Watched { net, streams, datagrams } = super::watch(control, listeners)?;
+    let Watched { net, streams, datagrams } = super::watch(control, listeners, &services)?;
     let net = ForkNet::new(net, children, Rc::clone(site), Rc::clone(desk))?;
     let settings = Settings { services, shared, capacity, grace, reload };
     let mut reactor = Reactor::new(net, settings, Guard::new(udp_ports));

@@ -331,8 +331,14 @@ impl<N: Net> Reactor<N> {
     fn drain(&mut self) -> io::Result<()> {
         self.accept_all()?;
         self.leave(limits::DRAIN_WATCH);
+        self.close_listeners();
         self.tell_elsewhere();
         Ok(())
+    }
+
+    fn close_listeners(&mut self) {
+        self.context.net.turn_away_arriving();
+        self.acceptor.close();
     }
 
     /// Another process serves whoever waits. It is not in a hurry, and neither is this one.
@@ -352,7 +358,6 @@ impl<N: Net> Reactor<N> {
         self.context.shared.leave();
         let sockets = self.datagrams.iter().map(Datagrams::socket);
         self.context.net.stop_listening(self.acceptor.listeners(), sockets);
-        self.acceptor.close();
         self.datagrams.clear();
         self.context.draining = true;
         self.tell_at = self.context.now.after(watch.min(self.grace / 2));
@@ -372,6 +377,7 @@ impl<N: Net> Reactor<N> {
             return;
         }
         self.tell_at = Time::NEVER;
+        self.close_listeners();
         self.tell_elsewhere();
         for id in self.everyone().into_iter().skip(usize::from(is_planted(Mutant::DrainForgetsOne))) {
             self.advance(id, |_| ());

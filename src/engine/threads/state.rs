@@ -152,6 +152,12 @@ impl State {
         *self.services.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
     }
 
+    /// Notes a connection that was closed before it was known whose it is.
+    pub(in crate::engine) fn refuse_proxy(self: &Arc<Self>, service: usize) {
+        let now = self.now();
+        self.doors().refuse_proxy(service, now);
+    }
+
     /// A connection begins, if only to be told why it is not let in: from here on its thread is told of a
     /// drain. `None` if it is just to be closed.
     pub(in crate::engine) fn enter(
