@@ -65,6 +65,7 @@ pub mod observer;
 pub mod out;
 pub mod peer;
 pub mod ports_file;
+pub mod privileges;
 pub mod program;
 pub mod protocol;
 pub mod proxy;

@@ -18,7 +18,7 @@ use crate::service::Service;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{check, client, directory, load, logging, ports_file};
+use crate::{check, client, directory, load, logging, ports_file, privileges};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum Failure {
     /// A place to listen could not be had.
     #[error(transparent)]
     Bind(#[from] bind::Error),
+    /// The program could not become another user.
+    #[error(transparent)]
+    User(#[from] privileges::Error),
     /// The ports file could not be written.
     #[error("ports file {0}: {1}")]
     PortsFile(String, std::io::Error),
@@ -56,7 +59,7 @@ impl Failure {
             Self::Configuration(_) | Self::Inherited(_) => 2,
             Self::Told(code) => *code,
             Self::Client(error) => error.exit_code(),
-            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
+            Self::Bind(_) | Self::User(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
         }
     }
 }
@@ -130,15 +133,26 @@ fn serve_what_is_inherited(args: &ServeArgs, mut inherited: Inherited) -> Result
     control.take_restarts(succession);
     // What nobody listens to any more is closed.
     drop(inherited);
-    if let Some(path) = &plan.ports_file {
-        ports_file::write(path, &plan.services, &bound.listeners)
-            .map_err(|error| ports_failure(path, error))?;
-    }
+    tell_scripts_and_drop_privileges(&plan, &bound)?;
     let shared = announce(&plan, &bound, descriptors, control.has_keyboard());
     let reload = reload(args.clone(), &plan);
     let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
     let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control, reload };
     engine::serve(plan.engine, setup).map_err(Failure::Engine)
+}
+
+/// Writes the ports file, where only the one who started the program may be able to, and becomes the user.
+fn tell_scripts_and_drop_privileges(plan: &Plan, bound: &Bound) -> Result<(), Failure> {
+    if let Some(path) = &plan.ports_file {
+        ports_file::write(path, &plan.services, &bound.listeners)
+            .map_err(|error| ports_failure(path, error))?;
+    }
+    let Some(user) = &plan.user else { return Ok(()) };
+    privileges::become_user(user).map_err(|error| {
+        // Nothing is ready.
+        let _ = plan.ports_file.as_deref().map(ports_file::clear);
+        error.into()
+    })
 }
 
 /// The sockets: those that are inherited, and those that are bound.
