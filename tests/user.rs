@@ -28,10 +28,10 @@ fn is_root() -> bool {
     is_root
 }
 
-/// A port that only root can bind.
-fn low_port() -> u16 {
+/// A port that only root can bind, from this one up: tests that run at once need ones far apart.
+fn low_port(from: u16) -> u16 {
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (600..1000).find(is_free).unwrap()
+    (from..1000).find(is_free).unwrap()
 }
 
 /// The numbers behind a word of `/proc/PID/status`.
@@ -56,7 +56,7 @@ fn a_low_port_is_served_by_nobody() {
         return;
     }
     for engine in support::daemon::engines() {
-        let port = low_port();
+        let port = low_port(600);
         let start = Start::engine(engine).argument("--port").argument(&format!("http={port}"));
         let mut daemon = start.argument("--user").argument(NOBODY).run();
         let open = |path: &str, mode: u32| {
@@ -87,7 +87,7 @@ fn nobody_can_be_restarted() {
     if !is_root() {
         return;
     }
-    let port = low_port();
+    let port = low_port(800);
     let start = Start::reactor().argument("--port").argument(&format!("http={port}"));
     let mut daemon = start.argument("--user").argument(NOBODY).run();
     for path in ["", "root", "root/hello.txt"] {

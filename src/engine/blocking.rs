@@ -243,6 +243,10 @@ impl<H: Host> Connection<H> {
         }
         if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
             self.call(Conn::drain);
+        } else if self.told_to_drain && sockets::may_still_send(self.stream.as_fd()) {
+            // It was woken by an end that this process has made, and which no read waits for any more; the
+            // session wants what its peer has not sent yet. The grace bounds this.
+            return std::thread::sleep(limits::DRAIN_LOOK);
         } else {
             self.call(Conn::peer_done);
         }

@@ -41,6 +41,18 @@ pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
     None
 }
 
+/// Whether the peer may still send, though a read says that its end has come: that was made by this end.
+#[cfg(target_os = "linux")]
+pub(super) fn may_still_send(stream: BorrowedFd<'_>) -> bool {
+    nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|state| state.is_established())
+}
+
+/// Nothing is known of that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn may_still_send(_stream: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// An option of sockets that nix does not have.
 #[cfg(target_os = "linux")]
 mod tcp {
@@ -55,6 +67,13 @@ mod tcp {
     pub struct State {
         before: [u64; 15],
         pub(super) bytes_acked: u64,
+    }
+
+    impl State {
+        /// Whether neither end has said that it is done. The state is the first byte, and 1 is that one.
+        pub(super) fn is_established(&self) -> bool {
+            self.before.first().is_some_and(|word| word.to_ne_bytes().first() == Some(&1))
+        }
     }
 
     sockopt_impl!(
