@@ -120,8 +120,6 @@ pub const DRAIN_WATCH: Duration = Duration::from_millis(100);
 /// The same when another process has taken over: there is no hurry then, and who has connected to this one may
 /// be slow to say what it wants.
 pub const HANDOVER_WATCH: Duration = Duration::from_secs(1);
-/// How often a connection that is served by blocking calls looks, during a drain, whether more has come.
-pub const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// How long the end of the program waits for the answer to a datagram that is being made.
 pub const LAST_DATAGRAM: Duration = Duration::from_millis(100);
 /// How long the peer of a finished connection may take less than [`PROGRESS`] of what is owed to it.

@@ -12,6 +12,7 @@ use switchboard::protocol::TABLE;
 
 mod support;
 
+use support::daemon::concurrent_engines;
 use support::{Daemon, PATIENCE, Start, proc, wait_for};
 
 /// What the daemon's memory may grow by, in KiB, whatever one peer sends.
@@ -161,7 +162,13 @@ fn ten_thousand_connections_that_reset() {
 
 #[test]
 fn peers_that_read_nothing() {
-    let daemon = start();
+    for engine in concurrent_engines() {
+        read_nothing(engine);
+    }
+}
+
+fn read_nothing(engine: &'static str) {
+    let daemon = Start::engine(engine).set("modify.name=Ali").run();
     let before = proc::resident(daemon.pid());
     let mut stalled: Vec<TcpStream> = (0..20).map(|_| connect(daemon.tcp("chargen"))).collect();
     let mut chat = connect(daemon.tcp("chat"));
@@ -174,7 +181,7 @@ fn peers_that_read_nothing() {
     stuff(&mut echo, &[b'x'; 16_384], 50_000_000);
     assert_serves(&daemon);
     let grown = proc::peak(daemon.pid()).saturating_sub(before);
-    assert!(grown < GROWTH, "{grown} KiB for 43 peers that read nothing");
+    assert!(grown < GROWTH, "{engine}: {grown} KiB for 43 peers that read nothing");
     assert!(stalled.iter().all(|stream| stream.peer_addr().is_ok()));
 }
 
@@ -237,26 +244,36 @@ fn is_served(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn without_descriptors_it_waits_and_does_not_spin() {
-    let daemon = Start::reactor().set("modify.name=Ali").descriptors(256).run();
+    for engine in concurrent_engines() {
+        runs_out_of_descriptors(engine);
+    }
+}
+
+fn runs_out_of_descriptors(engine: &'static str) {
+    let daemon = Start::engine(engine).set("modify.name=Ali").descriptors(256).run();
     let mut streams: Vec<TcpStream> = (0..400).map(|_| connect(daemon.tcp("echo"))).collect();
     let served = streams.iter_mut().map(is_served).filter(|&served| served).count();
-    assert!((100..256).contains(&served), "{served} of 400 are served with 256 descriptors");
+    assert!((100..256).contains(&served), "{engine}: {served} of 400 are served with 256 descriptors");
     let (ticks, start) = (proc::ticks(daemon.pid()), Instant::now());
     // The load is looked at over a time; there is nothing to wait for.
     std::thread::sleep(Duration::from_secs(2));
     let used = proc::ticks(daemon.pid()) - ticks;
     let allowed = u64::try_from(start.elapsed().as_millis()).unwrap() / 10 * 5 / 100;
-    assert!(used <= allowed, "{used} ticks of processor time while it could do nothing\n{}", daemon.output());
+    assert!(
+        used <= allowed,
+        "{engine}: {used} ticks of processor time while it could do nothing\n{}",
+        daemon.output()
+    );
     let warnings = String::from_utf8_lossy(&daemon.stderr()).matches("not accepting").count();
-    assert!((1..=10).contains(&warnings), "{warnings} warnings\n{}", daemon.output());
+    assert!((1..=10).contains(&warnings), "{engine}: {warnings} warnings\n{}", daemon.output());
     // Those who leave make room at once for those who wait.
     streams.drain(..300);
     let start = Instant::now();
     for (n, stream) in streams.iter_mut().enumerate() {
         let answered = wait_for(Duration::from_secs(5), || is_served(stream).then_some(()));
-        assert!(answered.is_some(), "connection {n} of 100 is not served\n{}", daemon.output());
+        assert!(answered.is_some(), "{engine}: connection {n} of 100 is not served\n{}", daemon.output());
     }
-    assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{engine}: it took {:?}", start.elapsed());
     assert_serves(&daemon);
 }
 

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
@@ -34,6 +35,12 @@ use writer::Writer;
 
 /// Stack of a thread: sessions are small and nothing recurses.
 pub(super) const STACK: usize = 256 * 1024;
+
+/// How often to look whether another thread, or a peer, is through.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Shorter waits, in milliseconds, are kept to the millisecond.
+const EXACT: u64 = 64;
 
 /// Who serves the connection.
 pub(super) trait Host {
@@ -125,7 +132,8 @@ impl<H: Host> Connection<H> {
             service,
             conn,
             pool: Pool::default(),
-            buffer: vec![0; limits::READ_BUFFER],
+            // Never filled with zeros: of a client that says little, only the first page is ever touched.
+            buffer: Vec::with_capacity(limits::READ_BUFFER),
             writer: None,
             timeout: None,
             told_to_drain: false,
@@ -143,20 +151,18 @@ impl<H: Host> Connection<H> {
             Ok(()) => self.open(),
             Err(refusal) => {
                 self.is_guest = false;
-                self.call(|conn, env| conn.refuse(refusal, env));
+                self.serve(|conn, env| conn.refuse(refusal, env));
             }
         }
-        self.flush(0);
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
                     // One that never reads, as chargen's, learns of a drain here.
                     if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
-                        self.call(Conn::drain);
+                        self.end(Conn::drain);
                     } else {
-                        self.call(Conn::go_on);
+                        self.serve(Conn::go_on);
                     }
-                    self.flush(0);
                 }
                 Life::Open | Life::Lingering(_) => self.wait_for_input(),
                 Life::Finishing(why) => self.finish(why),
@@ -172,35 +178,30 @@ impl<H: Host> Connection<H> {
         if let Some(banner) = banner {
             self.call(|conn, env| conn.greet(&banner, env));
         }
-        self.call(Conn::open);
+        self.serve(Conn::open);
     }
 
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
-        if self.host.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
+        if self.host.is_draining() && !self.told_to_drain && self.has_said_all() {
             self.told_to_drain = true;
-            self.call(Conn::drain);
-            return self.flush(0);
+            return self.end(Conn::drain);
         }
         let now = self.host.now();
         let wait = self.conn.deadline().since(now);
         if wait.is_some_and(|wait| wait.is_zero()) {
-            self.call(Conn::tick);
-            return self.flush(0);
+            return self.serve(Conn::tick);
         }
         if self.conn.is_paused() && self.conn.life() == Life::Open {
             return std::thread::sleep(wait.unwrap_or_default());
         }
         let silence = self.silence(now);
         if silence.is_some_and(|wait| wait.is_zero()) {
-            self.call(|conn, env| conn.give_up(Why::TimedOut, env));
-            return self.flush(0);
+            return self.end(|conn, env| conn.give_up(Why::TimedOut, env));
         }
         self.set_timeout(wait.into_iter().chain(silence).min());
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let read = rustix::io::read(&*self.stream, &mut buffer);
-        self.buffer = buffer;
-        match read {
+        self.buffer.clear();
+        match rustix::io::read(&*self.stream, spare_capacity(&mut self.buffer)) {
             Ok(0) => self.end_of_input(),
             Ok(n) => self.input(n),
             // The time-out has passed: the next round sees what is due.
@@ -220,6 +221,23 @@ impl<H: Host> Connection<H> {
         self.patience.silence_due(self.stirred, self.moved.read > 0).since(now)
     }
 
+    /// Whether nothing has come for a while, now that the daemon is stopping: then the session may be told.
+    /// What was on its way by then is answered like all else, and closing does not make the kernel reset the
+    /// connection. Looked at again and again: a socket whose input was ended wakes nobody any more.
+    fn has_said_all(&self) -> bool {
+        let until = Instant::now() + limits::DRAIN_WATCH;
+        loop {
+            if sockets::has_unread(&*self.stream) {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(LOOK_AGAIN));
+        }
+    }
+
     fn input(&mut self, n: usize) {
         self.moved.read += n as u64;
         self.stirred = self.host.now();
@@ -229,11 +247,13 @@ impl<H: Host> Connection<H> {
             }
             return;
         }
-        let buffer = std::mem::take(&mut self.buffer);
-        let bytes = buffer.get(..n).unwrap_or_default();
-        self.call(|conn, env| conn.input(bytes, env));
-        self.buffer = buffer;
-        self.flush(n);
+        self.in_turn(|it| {
+            let buffer = std::mem::take(&mut it.buffer);
+            let bytes = buffer.get(..n).unwrap_or_default();
+            it.call(|conn, env| conn.input(bytes, env));
+            it.buffer = buffer;
+            it.write_all(n);
+        });
     }
 
     /// The peer is done; or the main thread says so, to have this one come to its end.
@@ -241,16 +261,19 @@ impl<H: Host> Connection<H> {
         if let Life::Lingering(why) = self.conn.life() {
             return self.conn.fail(why);
         }
-        if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
-            self.call(Conn::drain);
-        } else if self.told_to_drain && sockets::may_still_send(self.stream.as_fd()) {
-            // It was woken by an end that this process has made, and which no read waits for any more; the
-            // session wants what its peer has not sent yet. The grace bounds this.
-            return std::thread::sleep(limits::DRAIN_LOOK);
-        } else {
-            self.call(Conn::peer_done);
+        let is_woken = self.host.is_draining() && !sockets::is_peer_done(self.stream.as_fd());
+        if is_woken && self.told_to_drain && sockets::may_still_send(self.stream.as_fd()) {
+            // No read waits any more, and the session wants what its peer has not sent yet. The grace bounds
+            // this.
+            return std::thread::sleep(LOOK_AGAIN);
         }
-        self.flush(0);
+        if !is_woken || self.told_to_drain {
+            return self.end(Conn::peer_done);
+        }
+        if self.has_said_all() {
+            self.told_to_drain = true;
+            self.end(Conn::drain);
+        }
     }
 
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
@@ -265,21 +288,24 @@ impl<H: Host> Connection<H> {
         self.conn.linger(why, self.host.now().after(limits::LINGER));
     }
 
-    /// Writes everything that waits; `fresh` bytes of the buffer were read last.
-    fn flush(&mut self, fresh: usize) {
+    /// Calls the session and writes what it has to say.
+    fn serve<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
+        self.in_turn(|it| {
+            it.call(call);
+            it.write_all(0);
+        });
+    }
+
+    /// Does what calls the session and writes. A member of a room has its own turn for that, so that what it
+    /// hears keeps the order in which it was said: what others said before, the reply, what others say then.
+    fn in_turn(&mut self, work: impl FnOnce(&mut Self)) {
         // Out of the way of the session, which may be called in the middle of this.
         let writer = self.writer.take();
-        let turn = match &writer {
-            None => None,
-            Some(writer) if !matches!(self.conn.life(), Life::Finishing(_)) => Some(writer.turn()),
-            Some(writer) => writer.turn_within(limits::FINISH_PROGRESS),
-        };
-        if turn.is_none() && writer.is_some() {
-            // It has ended its side and reads nothing: both threads would wait for ever.
-            self.conn.fail(Why::TimedOut);
-        } else {
-            self.write_all(fresh);
+        let turn = writer.as_ref().map(Writer::turn);
+        if let Some(turn) = &turn {
+            turn.catch_up(self.host.shared());
         }
+        work(self);
         drop(turn);
         self.writer = writer;
         // One that becomes a member does so when what it said before is sent: a handshake, for instance.
@@ -290,6 +316,22 @@ impl<H: Host> Connection<H> {
         }
     }
 
+    /// Calls a session that may be at its end, and writes what it has to say. A member that reads nothing
+    /// may have a second thread that waits for ever: that is not waited for.
+    fn end(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>)) {
+        self.call(call);
+        let writer = self.writer.take();
+        let turn = writer.as_ref().map(|writer| writer.turn_within(limits::FINISH_PROGRESS));
+        if matches!(turn, Some(None)) {
+            self.conn.fail(Why::TimedOut);
+        } else {
+            self.write_all(0);
+        }
+        drop(turn);
+        self.writer = writer;
+    }
+
+    /// Writes everything that waits; `fresh` bytes of the buffer were read last.
     fn write_all(&mut self, fresh: usize) {
         let buffer = std::mem::take(&mut self.buffer);
         let mut fresh = buffer.get(..fresh).unwrap_or_default();
@@ -385,6 +427,7 @@ impl<H: Host> Connection<H> {
     }
 
     fn set_timeout(&mut self, wait: Option<Duration>) {
+        let wait = wait.map(coarse);
         if self.timeout == wait {
             return;
         }
@@ -407,6 +450,7 @@ impl<H: Host> Connection<H> {
             peer: &self.peer,
             id: self.id,
         };
+        let was_member = self.conn.member().is_some();
         call(&mut self.conn, &mut env);
         // Nobody waits here but the connection's own peer: a job may take its time.
         for (_, job) in self.pool.take_jobs() {
@@ -417,8 +461,32 @@ impl<H: Host> Connection<H> {
         if self.host.shared().is_stop_due() {
             self.host.ask_to_stop();
         }
-        if self.conn.member().is_some() || self.writer.is_some() {
+        if was_member || self.conn.member().is_some() || self.writer.is_some() {
             self.host.tell_members();
         }
+    }
+}
+
+/// Not longer, and the same for waits that hardly differ: a look that comes too early is one for a silent
+/// peer, a time-out that is set anew is a system call for each message of a busy one.
+fn coarse(wait: Duration) -> Duration {
+    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let shift = millis.checked_ilog2().unwrap_or(0).saturating_sub(2);
+    if millis < EXACT { wait } else { Duration::from_millis(millis >> shift << shift) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coarse_wait_is_never_longer_and_seldom_another() {
+        let coarse = |millis| coarse(Duration::from_millis(millis)).as_millis();
+        assert_eq!([0, 1, 25, 63].map(coarse), [0, 1, 25, 63]);
+        assert_eq!([60_000, 59_999, 57_500].map(coarse), [57_344; 3]);
+        assert!((64..100_000).all(|millis| {
+            let kept = coarse(millis);
+            kept <= u128::from(millis) && kept * 4 >= u128::from(millis) * 3
+        }));
     }
 }

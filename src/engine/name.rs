@@ -74,7 +74,9 @@ impl Engine {
         };
         let datagrams = match self {
             Self::Threads | Self::Iterative if row.transport.has_udp() => "; UDP by a thread of its own",
-            Self::Processes if row.transport.has_udp() => "; UDP by a process of its own",
+            Self::Processes if row.transport.has_udp() => {
+                "; UDP by a process of its own, with the options it started with"
+            }
             _ => "",
         };
         let limits = match (self, row.together) {

@@ -35,6 +35,18 @@ pub(super) fn received(stream: BorrowedFd<'_>) -> Option<u64> {
     Some(nix::sys::socket::getsockopt(&stream, tcp::Info).ok()?.bytes_acked)
 }
 
+/// Whether the peer itself has ended what it sends. Where input was ended on this side, a read cannot tell.
+#[cfg(target_os = "linux")]
+pub(super) fn is_peer_done(stream: BorrowedFd<'_>) -> bool {
+    nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|info| info.state == tcp::CLOSE_WAIT)
+}
+
+/// Nothing is known of that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_peer_done(_stream: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// Nothing is known of that.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
@@ -44,7 +56,7 @@ pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
 /// Whether the peer may still send, though a read says that its end has come: that was made by this end.
 #[cfg(target_os = "linux")]
 pub(super) fn may_still_send(stream: BorrowedFd<'_>) -> bool {
-    nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|state| state.is_established())
+    nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|info| info.state == tcp::ESTABLISHED)
 }
 
 /// Nothing is known of that.
@@ -58,22 +70,22 @@ pub(super) fn may_still_send(_stream: BorrowedFd<'_>) -> bool {
 mod tcp {
     use nix::{getsockopt_impl, libc, sockopt_impl};
 
-    /// The kernel's `struct tcp_info` up to the one field that is wanted; the kernel fills in as much of
+    /// The state of a connection of which neither end has said that it is done.
+    pub(super) const ESTABLISHED: u8 = 1;
+    /// The state of a connection whose peer has ended its side.
+    pub(super) const CLOSE_WAIT: u8 = 8;
+
+    /// The kernel's `struct tcp_info` up to the last field that is wanted; the kernel fills in as much of
     /// it as it is asked for. It has had this field since Linux 4.1.
     #[derive(Debug, Clone, Copy)]
     #[repr(C)]
     // The macro makes it part of a public trait's implementation.
     #[allow(unreachable_pub)]
     pub struct State {
-        before: [u64; 15],
+        pub(super) state: u8,
+        options: [u8; 7],
+        before: [u64; 14],
         pub(super) bytes_acked: u64,
-    }
-
-    impl State {
-        /// Whether neither end has said that it is done. The state is the first byte, and 1 is that one.
-        pub(super) fn is_established(&self) -> bool {
-            self.before.first().is_some_and(|word| word.to_ne_bytes().first() == Some(&1))
-        }
     }
 
     sockopt_impl!(

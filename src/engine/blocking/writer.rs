@@ -2,7 +2,7 @@
 //! socket does, so that nobody else has to.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,18 +11,15 @@ use rustix::io::Errno;
 use rustix::net::Shutdown;
 
 use crate::protocol::ConnId;
-use crate::room::{Fed, MemberId};
+use crate::room::{Fed, MemberId, Rooms};
 use crate::shared::Shared;
 use crate::time::Time;
-
-/// How often to look whether the other thread is through.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Writer {
     inner: Arc<Inner>,
-    thread: JoinHandle<u64>,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -31,14 +28,27 @@ struct Inner {
     member: MemberId,
     /// The connection.
     id: ConnId,
+    /// How long it waits for a member that takes nothing; zero is for ever.
+    quiet: Duration,
     /// The member has left; set before it leaves, so that whoever takes its number is never fed here.
     gone: AtomicBool,
     /// It took nothing for so long that it was given up.
     expelled: AtomicBool,
     /// Something was written, since this was last asked.
     wrote: AtomicBool,
-    /// Whose turn it is to write, so that no line lands inside another.
+    /// Bytes.
+    written: AtomicU64,
+    /// Whose turn it is to take lines from the room and to write: no line lands inside another, and none
+    /// that was taken waits while something later is written. Who has it may lock the rooms, not the other
+    /// way round.
     turn: Mutex<()>,
+}
+
+/// The turn to write to a member's socket.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    inner: &'a Inner,
+    _guard: MutexGuard<'a, ()>,
 }
 
 impl Writer {
@@ -52,9 +62,11 @@ impl Writer {
             stream: Arc::clone(stream),
             member,
             id,
+            quiet: shared.rooms().quiet_reader(member),
             gone: AtomicBool::new(false),
             expelled: AtomicBool::new(false),
             wrote: AtomicBool::new(false),
+            written: AtomicU64::new(0),
             turn: Mutex::new(()),
         });
         let (shared, own) = (Arc::clone(shared), Arc::clone(&inner));
@@ -68,21 +80,20 @@ impl Writer {
         }
     }
 
-    /// The lock to hold while writing to the member's socket.
-    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
-        self.inner.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits for the turn to write to the member's socket.
+    pub(super) fn turn(&self) -> Turn<'_> {
+        self.inner.turn()
     }
 
     /// The same; `None` if the member has not read what is being written for so long that it will not.
-    pub(super) fn turn_within(&self, wait: Duration) -> Option<MutexGuard<'_, ()>> {
+    pub(super) fn turn_within(&self, wait: Duration) -> Option<Turn<'_>> {
         let until = Instant::now() + wait;
         loop {
-            match self.inner.turn.try_lock() {
-                Ok(turn) => return Some(turn),
-                Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
-                Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
-                Err(TryLockError::WouldBlock) => thread::sleep(LOOK_AGAIN),
+            let turn = self.inner.try_turn();
+            if turn.is_some() || Instant::now() >= until {
+                return turn;
             }
+            thread::sleep(super::LOOK_AGAIN);
         }
     }
 
@@ -93,8 +104,11 @@ impl Writer {
 
     /// Waits for the thread after [`Writer::stop`]; returns how many bytes it wrote.
     pub(super) fn join(self, shared: &Shared) -> u64 {
+        // It is either before its look at whether it is to stop, or waits already.
+        drop(shared.rooms());
         shared.room_changed.notify_all();
-        self.thread.join().unwrap_or(0)
+        let _ = self.thread.join();
+        self.inner.written.load(Ordering::SeqCst)
     }
 
     /// Whether anything was written since this was last asked.
@@ -108,57 +122,102 @@ impl Writer {
     }
 }
 
-impl Inner {
-    fn run(&self, shared: &Shared) -> u64 {
-        let quiet = shared.rooms().quiet_reader(self.member);
-        let mut written = 0;
+impl Turn<'_> {
+    /// Writes what the room has for the member by now.
+    pub(super) fn catch_up(&self, shared: &Shared) {
         let mut lines = Vec::new();
-        while self.wait_for_lines(shared, &mut lines) {
-            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = self.write(&lines, quiet) {
-                if error == Errno::AGAIN {
-                    self.expelled.store(true, Ordering::SeqCst);
-                    shared.rooms().count_expelled();
-                }
-                // The other thread is waiting for input: it will find the end.
-                let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
-                break;
-            }
-            self.wrote.store(true, Ordering::Relaxed);
-            written += lines.len() as u64;
-            lines.clear();
+        if self.inner.take(&mut shared.rooms(), &mut lines) && !lines.is_empty() {
+            self.inner.pass_on(shared, &lines);
         }
-        written
+    }
+}
+
+impl Inner {
+    fn turn(&self) -> Turn<'_> {
+        Turn { inner: self, _guard: self.turn.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
-    /// Waits until there is something to write; false when the member has left.
-    fn wait_for_lines(&self, shared: &Shared, lines: &mut Vec<u8>) -> bool {
-        let mut rooms = shared.rooms();
-        while !self.gone.load(Ordering::SeqCst) {
-            if !rooms.is_held_by(self.member, self.id) {
-                if rooms.author(self.member).is_some() {
-                    // It goes on over another connection: the other thread finds the end of this one.
-                    let _ = rustix::net::shutdown(&*self.stream, Shutdown::Read);
-                }
-                return false;
-            }
-            // Nothing blocks here, so no time is looked at.
-            // All of it, so that nothing is left half taken: a private reply may come before the next.
-            while Fed::More
-                == rooms.feed(self.member, Time::START, |bytes| {
-                    lines.extend_from_slice(bytes);
-                    bytes.len()
-                })
-            {}
-            if !lines.is_empty() {
-                return true;
-            }
-            rooms = shared.room_changed.wait(rooms).unwrap_or_else(PoisonError::into_inner);
-        }
-        false
+    /// The same, if nobody has it.
+    fn try_turn(&self) -> Option<Turn<'_>> {
+        let guard = match self.turn.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Turn { inner: self, _guard: guard })
     }
 
-    fn write(&self, mut lines: &[u8], quiet: Duration) -> Result<(), Errno> {
+    /// The turn, and with it the rooms.
+    fn turn_and_rooms<'a>(&'a self, shared: &'a Shared) -> (Turn<'a>, MutexGuard<'a, Rooms>) {
+        let turn = self.turn();
+        (turn, shared.rooms())
+    }
+
+    fn run(&self, shared: &Shared) {
+        let mut lines = Vec::new();
+        let (mut turn, mut rooms) = self.turn_and_rooms(shared);
+        while self.take(&mut rooms, &mut lines) {
+            if lines.is_empty() {
+                drop(turn);
+                rooms = shared.room_changed.wait(rooms).unwrap_or_else(PoisonError::into_inner);
+                // Whoever has the turn may want the rooms, so it is not waited for with them locked.
+                (turn, rooms) = if let Some(turn) = self.try_turn() {
+                    (turn, rooms)
+                } else {
+                    drop(rooms);
+                    self.turn_and_rooms(shared)
+                };
+            } else {
+                drop(rooms);
+                if !self.pass_on(shared, &lines) {
+                    return;
+                }
+                lines.clear();
+                drop(turn);
+                (turn, rooms) = self.turn_and_rooms(shared);
+            }
+        }
+    }
+
+    /// Takes all that the room has for the member; false when it has left.
+    fn take(&self, rooms: &mut Rooms, lines: &mut Vec<u8>) -> bool {
+        if self.gone.load(Ordering::SeqCst) {
+            return false;
+        }
+        if !rooms.is_held_by(self.member, self.id) {
+            if rooms.author(self.member).is_some() {
+                // It goes on over another connection: the other thread finds the end of this one.
+                let _ = rustix::net::shutdown(&*self.stream, Shutdown::Read);
+            }
+            return false;
+        }
+        // Nothing blocks here, so no time is looked at.
+        while Fed::More
+            == rooms.feed(self.member, Time::START, |bytes| {
+                lines.extend_from_slice(bytes);
+                bytes.len()
+            })
+        {}
+        true
+    }
+
+    /// Writes what was taken; false if it cannot be.
+    fn pass_on(&self, shared: &Shared, lines: &[u8]) -> bool {
+        if let Err(error) = self.write(lines) {
+            if error == Errno::AGAIN {
+                self.expelled.store(true, Ordering::SeqCst);
+                shared.rooms().count_expelled();
+            }
+            // The other thread is waiting for input: it will find the end.
+            let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
+            return false;
+        }
+        self.wrote.store(true, Ordering::Relaxed);
+        self.written.fetch_add(lines.len() as u64, Ordering::Relaxed);
+        true
+    }
+
+    fn write(&self, mut lines: &[u8]) -> Result<(), Errno> {
         let mut progress = Instant::now();
         while !lines.is_empty() {
             match rustix::io::write(self.stream.as_fd(), lines) {
@@ -167,7 +226,7 @@ impl Inner {
                     progress = Instant::now();
                 }
                 // The socket's time-out, which is there to look at deadlines.
-                Err(Errno::AGAIN) if !quiet.is_zero() && progress.elapsed() >= quiet => {
+                Err(Errno::AGAIN) if !self.quiet.is_zero() && progress.elapsed() >= self.quiet => {
                     return Err(Errno::AGAIN);
                 }
                 Err(Errno::INTR | Errno::AGAIN) => {}

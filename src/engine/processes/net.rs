@@ -1,4 +1,4 @@
-//! The parent's network: mio's, but who is accepted gets a process.
+//! The parent's network: mio's, but who is let in gets a process.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;

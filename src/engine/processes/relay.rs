@@ -4,6 +4,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
@@ -17,9 +18,8 @@ struct Way<'a> {
     from: BorrowedFd<'a>,
     to: BorrowedFd<'a>,
     buffer: Vec<u8>,
-    /// What of the buffer is on its way.
-    start: usize,
-    end: usize,
+    /// What of the buffer has been passed.
+    passed: usize,
     /// Nothing more will come.
     ended: bool,
 }
@@ -106,26 +106,27 @@ fn timeout(duration: std::time::Duration) -> Option<Timespec> {
 
 impl<'a> Way<'a> {
     fn new(from: BorrowedFd<'a>, to: BorrowedFd<'a>) -> Self {
-        Self { from, to, buffer: vec![0; limits::READ_BUFFER], start: 0, end: 0, ended: false }
+        Self { from, to, buffer: Vec::with_capacity(limits::READ_BUFFER), passed: 0, ended: false }
     }
 
     /// Passes what can be passed without waiting, once.
     fn pass(&mut self) -> Result<(), Broken> {
-        if self.start == self.end && !self.ended {
-            match recv(self.from, &mut *self.buffer, RecvFlags::DONTWAIT) {
+        if !self.has_more() && !self.ended {
+            self.buffer.clear();
+            self.passed = 0;
+            match recv(self.from, spare_capacity(&mut self.buffer), RecvFlags::DONTWAIT) {
                 Ok((0, _)) => {
                     self.ended = true;
                     let _ = shutdown(self.to, Shutdown::Write);
                 }
-                Ok((n, _)) => (self.start, self.end) = (0, n),
-                Err(Errno::AGAIN | Errno::INTR) => {}
+                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(_) => return Err(Broken::Sender),
             }
         }
-        if self.start < self.end {
-            let waiting = self.buffer.get(self.start..self.end).unwrap_or_default();
+        if self.has_more() {
+            let waiting = self.buffer.get(self.passed..).unwrap_or_default();
             match send(self.to, waiting, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(n) => self.start += n,
+                Ok(n) => self.passed += n,
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(_) => return Err(Broken::Receiver),
             }
@@ -133,9 +134,14 @@ impl<'a> Way<'a> {
         Ok(())
     }
 
+    /// Whether something that was received is still to be sent.
+    fn has_more(&self) -> bool {
+        self.passed < self.buffer.len()
+    }
+
     /// What must happen before there is more to pass.
     fn waits_for(&self) -> PollFd<'a> {
-        if self.start < self.end {
+        if self.has_more() {
             PollFd::from_borrowed_fd(self.to, PollFlags::OUT)
         } else if self.ended {
             // An error only.

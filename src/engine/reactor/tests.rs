@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 use rustix::io::Errno;
 
-use super::super::control::Command;
 use super::super::net::Ready;
 use super::*;
 use crate::protocol::{Options, Row};
@@ -289,13 +288,7 @@ fn a_drain_finishes_what_is_owed_and_does_not_wait_for_the_silent() {
     reactor.settle_down();
     sim.send(slow, b"owed to it");
     reactor.settle_down();
-    sim.world().commands.push_back(Command::Drain);
-    sim.world().events.push(Ready {
-        source: Source::Control,
-        readable: true,
-        writable: false,
-        read_closed: false,
-    });
+    sim.drain();
     reactor.wait(&sim, 100);
     assert!(sim.world().wires[silent].closed);
     assert!(!sim.world().wires[slow].closed && !reactor.is_drained());

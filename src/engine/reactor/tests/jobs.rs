@@ -80,13 +80,7 @@ fn a_drain_that_ends_before_a_job_does_loses_nothing_but_the_answer() {
     reactor.settle_down();
     sim.send(writer, b"/put 3 a\nabc");
     reactor.settle_down();
-    sim.world().commands.push_back(Command::Drain);
-    sim.world().events.push(Ready {
-        source: Source::Control,
-        readable: true,
-        writable: false,
-        read_closed: false,
-    });
+    sim.drain();
     reactor.settle_down();
     reactor.wait(&sim, 10_000);
     assert!(reactor.is_drained());

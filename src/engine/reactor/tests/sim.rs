@@ -70,6 +70,14 @@ impl Sim {
         self.0.borrow_mut()
     }
 
+    /// The operator asks for an end.
+    pub(super) fn drain(&self) {
+        let mut world = self.world();
+        world.commands.push_back(Command::Drain);
+        let source = Source::Control;
+        world.events.push(Ready { source, readable: true, writable: false, read_closed: false });
+    }
+
     /// A peer connects; its socket takes `window` bytes before it blocks.
     pub(super) fn connect(&self, window: usize) -> usize {
         let mut world = self.world();
