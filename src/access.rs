@@ -46,13 +46,17 @@ pub struct Policy {
     pub first_byte: Option<Duration>,
     /// How long a peer may take next to nothing of what is owed to it.
     pub progress: Option<Duration>,
+    /// Connections begin with a head of the PROXY protocol, which says whose they are.
+    pub proxy_protocol: bool,
+    /// The proxies; if empty, those of this machine.
+    pub proxy_from: Networks,
     /// What goes wrong on purpose.
     pub faults: Faults,
 }
 
 impl Policy {
     /// The settings that every service has, besides [`Faults::KEYS`].
-    pub const KEYS: [&'static str; 9] = [
+    pub const KEYS: [&'static str; 11] = [
         "instances",
         "per_source",
         "cps",
@@ -62,6 +66,8 @@ impl Policy {
         "idle",
         "first_byte",
         "progress",
+        "proxy_protocol",
+        "proxy_from",
     ];
 
     /// What holds on an address that others can reach, where nothing else is set: a class of 300 behind
@@ -98,6 +104,8 @@ impl Policy {
             "idle" => self.idle = period(value)?,
             "first_byte" => self.first_byte = period(value)?,
             "progress" => self.progress = period(value)?,
+            "proxy_protocol" => self.proxy_protocol = read(value).map_err(|_| "true or false is wanted")?,
+            "proxy_from" => self.proxy_from = read(value)?,
             key => return self.faults.set(key, &value),
         }
         Ok(())
@@ -167,11 +175,14 @@ pub enum Refusal {
     PerSource,
     /// Too many came within a second: `cps`.
     Rate,
+    /// It does not begin as a proxy's connection does, or is from no proxy that is trusted. That is seen
+    /// before anybody could be told.
+    Proxy,
 }
 
 impl Refusal {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 4] = [Self::NoAccess, Self::Instances, Self::PerSource, Self::Rate];
+    pub const ALL: [Self; 5] = [Self::NoAccess, Self::Instances, Self::PerSource, Self::Rate, Self::Proxy];
 
     /// What the one who is refused is told, where the protocol has words.
     pub fn reason(self) -> &'static str {
@@ -180,6 +191,7 @@ impl Refusal {
             Self::Instances => "this service has as many clients as it takes; try again later",
             Self::PerSource => "your address has as many connections as it may have",
             Self::Rate => "too many connections at once; try again in a moment",
+            Self::Proxy => "this service is reached by its proxy",
         }
     }
 
@@ -190,6 +202,7 @@ impl Refusal {
             Self::Instances => "instances",
             Self::PerSource => "per_source",
             Self::Rate => "cps",
+            Self::Proxy => "proxy",
         }
     }
 }
@@ -298,7 +311,8 @@ impl Gate {
         hears
     }
 
-    fn count(&mut self, refusal: Refusal) {
+    /// Counts one that was refused before it came here.
+    pub(crate) fn count(&mut self, refusal: Refusal) {
         if let Some(count) = self.refused.get_mut(refusal as usize) {
             *count += 1;
         }

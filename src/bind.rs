@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use log::debug;
 
 use crate::config::Origin;
+use crate::inherit::{self, Inherited};
 use crate::lan;
 use crate::service::{Address, Listener, Service};
 
@@ -126,17 +127,23 @@ pub fn set_backlog(listeners: &[Listener], backlog: u16) -> io::Result<()> {
     Ok(())
 }
 
-/// Binds every place.
+/// Binds every place, where it is not inherited. A service that was given sockets has these and no others.
 ///
 /// # Errors
 /// A place that the user named could not be had, or no place could.
-pub fn bind(services: &[Service], places: &[Place]) -> Result<Bound, Error> {
+pub fn bind(services: &[Service], places: &[Place], inherited: &mut Inherited) -> Result<Bound, Error> {
     let mut bound = Bound::default();
-    let mut order: Vec<&Place> = places.iter().collect();
+    for (service, socket) in inherited.take_given() {
+        let (address, socket) = (socket.address, socket.socket);
+        bound.listeners.push(Listener { service, address, socket, outlet: None, given: true });
+    }
+    let has_given = |place: &&Place| bound.listeners.iter().any(|listener| listener.service == place.service);
+    let mut order: Vec<&Place> = places.iter().filter(|place| !has_given(place)).collect();
     // What was named comes first, so that a default gives way to it.
     order.sort_by_key(|place| place.origin == Origin::Default);
     for place in order {
-        match bind_place(&place.at) {
+        let name = services.get(place.service).map_or("", |service| service.name.as_str());
+        match bind_place(&place.at, &mut |wanted| inherited.claim(name, wanted)) {
             Ok(sockets) => {
                 bound.listeners.extend(sockets.into_iter().map(|socket| socket.listener(place.service)));
             }
@@ -200,17 +207,21 @@ struct Socket {
 
 impl Socket {
     fn listener(self, service: usize) -> Listener {
-        Listener { service, address: self.address, socket: self.socket, outlet: self.outlet }
+        Listener { service, address: self.address, socket: self.socket, outlet: self.outlet, given: false }
     }
 }
 
 type Sockets = Vec<Socket>;
 
-fn bind_place(at: &At) -> Result<Sockets, Failure> {
+/// How a socket is asked for that a predecessor had.
+type Claim<'a> = dyn FnMut(&Address) -> Option<inherit::Socket> + 'a;
+
+fn bind_place(at: &At, claim: &mut Claim<'_>) -> Result<Sockets, Failure> {
     let (hosts, port, tcp, udp) = match at {
         At::Unix(path) => {
             let address = Address::Unix(path.clone());
-            return match unix::listen(path) {
+            let claimed = claim(&address).map(|it| Ok(it.socket));
+            return match claimed.unwrap_or_else(|| unix::listen(path)) {
                 Ok(socket) => Ok(vec![Socket { address, socket, outlet: None }]),
                 Err(error) => Err(Failure { address, error }),
             };
@@ -218,11 +229,11 @@ fn bind_place(at: &At) -> Result<Sockets, Failure> {
         At::Lan(place) => return bind_lan(place),
         At::Port { hosts, port, tcp, udp } => (hosts, *port, *tcp, *udp),
     };
-    let mut result = bind_port(hosts, port, tcp, udp);
+    let mut result = bind_port(hosts, port, (tcp, udp), claim);
     for _ in 1..TRIES {
         match &result {
             Err(failure) if port == 0 && failure.error.kind() == io::ErrorKind::AddrInUse => {
-                result = bind_port(hosts, port, tcp, udp);
+                result = bind_port(hosts, port, (tcp, udp), claim);
             }
             _ => break,
         }
@@ -231,12 +242,22 @@ fn bind_place(at: &At) -> Result<Sockets, Failure> {
 }
 
 /// Binds one port on all hosts; the first of them chooses if it is 0.
-fn bind_port(hosts: &[Host], mut port: u16, tcp: bool, udp: bool) -> Result<Sockets, Failure> {
+fn bind_port(
+    hosts: &[Host],
+    mut port: u16,
+    (tcp, udp): (bool, bool),
+    claim: &mut Claim<'_>,
+) -> Result<Sockets, Failure> {
     let mut sockets = Sockets::new();
     let transports = [(tcp, Address::Tcp as fn(SocketAddr) -> Address), (udp, Address::Udp)];
     for make in transports.into_iter().filter_map(|(wanted, make)| wanted.then_some(make)) {
         for host in hosts {
             let wanted = make(SocketAddr::new(host.ip, port));
+            if let Some(claimed) = claim(&wanted) {
+                port = port_of(&claimed.address);
+                sockets.push(Socket { address: claimed.address, socket: claimed.socket, outlet: None });
+                continue;
+            }
             match socket::open(&wanted) {
                 Ok((address, socket)) => {
                     port = address.port();
@@ -254,6 +275,13 @@ fn bind_port(hosts: &[Host], mut port: u16, tcp: bool, udp: bool) -> Result<Sock
         return Err(Failure { address, error: io::ErrorKind::AddrNotAvailable.into() });
     }
     Ok(sockets)
+}
+
+fn port_of(address: &Address) -> u16 {
+    match address {
+        Address::Tcp(at) | Address::Udp(at) => at.port(),
+        Address::Unix(_) => 0,
+    }
 }
 
 fn bind_lan(place: &lan::Place) -> Result<Sockets, Failure> {

@@ -243,6 +243,10 @@ pub struct ServeArgs {
     #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
 
+    /// Become this user once the ports are bound; for root, to bind low ones [e.g. --user nobody]
+    #[arg(long, env = "SWITCHBOARD_USER", value_name = "NAME", hide_env = true, help_heading = "How")]
+    pub user: Option<String>,
+
     /// How log lines on stderr look [default: text] [e.g. --log-format json]
     #[arg(long, env = "SWITCHBOARD_LOG_FORMAT", value_name = "text|json", hide_env = true)]
     #[arg(hide_possible_values = true, help_heading = "How")]

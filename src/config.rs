@@ -51,6 +51,8 @@ pub struct Plan {
     pub grace: Duration,
     /// The file that tells scripts what listens where.
     pub ports_file: Option<PathBuf>,
+    /// Who the program becomes once everything listens.
+    pub user: Option<String>,
     /// What is logged.
     pub log_level: LevelFilter,
     /// What a line of the log looks like.
@@ -78,6 +80,7 @@ impl Plan {
             max_buffers,
             grace: args.grace.or(file.grace).unwrap_or(GRACE),
             ports_file: args.ports_file.clone().or(file.ports_file),
+            user: args.user.clone().or(file.user),
             log_level: log_level(args).or(file.log_level).unwrap_or(LevelFilter::Info),
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
         })

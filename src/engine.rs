@@ -27,14 +27,16 @@ pub mod processes;
 pub mod reactor;
 pub mod reload;
 pub mod sockets;
+pub mod successor;
 pub mod threads;
+mod vestibule;
 
 use control::Control;
 use datagram::Guard;
 use faulty::Faulty;
 use mio_net::MioNet;
 pub use name::{Engine, Serving};
-use net::Source;
+use net::{Net, Source};
 use reactor::{Reactor, Settings};
 use reload::Reload;
 
@@ -78,7 +80,7 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     let guard = Guard::new(setup.udp_ports());
     let capacity = setup.capacity();
     let Setup { services, listeners, shared, grace, control, reload, max_buffers, .. } = setup;
-    let Watched { net, streams, datagrams } = watch(control, listeners)?;
+    let Watched { net, streams, datagrams } = watch(control, listeners, &services)?;
     let settings = Settings { services, shared, capacity, grace, reload, max_buffers };
     // Two reactors, so that the one without faults has no trace of them.
     if settings.services.iter().any(|service| service.policy.faults.are_any()) {
@@ -89,7 +91,7 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     run_reactor(Reactor::new(net, settings, guard), streams, datagrams)
 }
 
-fn run_reactor<N: net::Net>(
+fn run_reactor<N: Net>(
     mut reactor: Reactor<N>,
     streams: impl IntoIterator<Item = (N::Listener, u16)>,
     datagrams: Vec<(N::Socket, u16, Option<N::Outlet>)>,
@@ -100,6 +102,7 @@ fn run_reactor<N: net::Net>(
     for (socket, service, outlet) in datagrams {
         reactor.add_datagrams(socket, service, outlet);
     }
+    reactor.serves();
     reactor.run()
 }
 
@@ -111,7 +114,7 @@ struct Watched {
     datagrams: Vec<(OwnedFd, u16, Option<Outlet>)>,
 }
 
-fn watch(control: Control, listeners: Vec<Listener>) -> io::Result<Watched> {
+fn watch(control: Control, listeners: Vec<Listener>, services: &[Service]) -> io::Result<Watched> {
     let mut net = MioNet::new(control)?;
     let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
     for listener in listeners {
@@ -120,10 +123,11 @@ fn watch(control: Control, listeners: Vec<Listener>) -> io::Result<Watched> {
             net.watch_socket(&listener.socket, Source::Datagrams(datagrams.len()))?;
             datagrams.push((listener.socket, service, listener.outlet));
         } else {
-            net.watch_socket(&listener.socket, Source::Listener(streams.len()))?;
+            net.watch_listener(&listener.socket, streams.len(), listener.service)?;
             streams.push((listener.socket, service));
         }
     }
+    net.set_services(services);
     Ok(Watched { net, streams, datagrams })
 }
 
@@ -143,7 +147,8 @@ impl Setup {
 
 /// Connections that there are descriptors for, beside those of the listeners and some to spare for files.
 pub fn capacity(descriptors: u64, listeners: usize) -> usize {
-    let taken = limits::SPARE_DESCRIPTORS + limits::OWN_DESCRIPTORS + listeners as u64;
+    // Of each listener there is a copy, for whoever may take over.
+    let taken = limits::SPARE_DESCRIPTORS + limits::OWN_DESCRIPTORS + 2 * listeners as u64;
     usize::try_from(descriptors.saturating_sub(taken)).unwrap_or(usize::MAX).max(1)
 }
 

@@ -103,6 +103,14 @@ pub const OWN_DESCRIPTORS: u64 = 10;
 /// Connections for which addresses are set aside from the start. The kernel gives memory to what is used of
 /// them; vectors that grow instead leave a hole behind with each doubling: see docs/performance.md.
 pub const SLOTS_RESERVED: usize = 64 * 1024;
+/// Sockets that the program may be started with.
+pub const PASSED_SOCKETS: usize = 1024;
+/// How long a process that is to take over may take to start.
+pub const SUCCESSOR_START: Duration = Duration::from_secs(60);
+/// How long a proxy may take to say whose connection it passes on, and how many of a listener may be waited for.
+pub const PROXY_HEAD: Duration = Duration::from_secs(5);
+/// See [`PROXY_HEAD`].
+pub const PROXY_WAITING: usize = 256;
 /// Connections the kernel may complete before they are accepted.
 pub const BACKLOG: i32 = 4096;
 /// How long accepting pauses when descriptors have run out and no connection closes.
@@ -118,6 +126,11 @@ pub const LINGER_KIB: u16 = 1000;
 /// How long a drain watches who is still sending before it tells the sessions: to close on a peer that is
 /// would destroy what is on its way to it.
 pub const DRAIN_WATCH: Duration = Duration::from_millis(100);
+/// The same when another process has taken over: there is no hurry then, and who has connected to this one may
+/// be slow to say what it wants.
+pub const HANDOVER_WATCH: Duration = Duration::from_secs(1);
+/// How long the end of the program waits for the answer to a datagram that is being made.
+pub const LAST_DATAGRAM: Duration = Duration::from_millis(100);
 /// How long the peer of a finished connection may take less than [`PROGRESS`] of what is owed to it.
 pub const FINISH_PROGRESS: Duration = Duration::from_secs(60);
 /// Bytes of a reply that a reader must take between two deadlines.

@@ -20,13 +20,17 @@ pub fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a line per listener: `echo udp 127.0.0.1:10007`, `chat unix /tmp/chat`.
+/// Writes a line per listener: `echo udp 127.0.0.1:10007`, `chat unix /tmp/chat`. A file that says so already,
+/// as that of a run that is being replaced, stays as it is: it may be in a directory that was another user's.
 ///
 /// # Errors
 /// The system's.
 pub fn write(path: &Path, services: &[Service], spots: &[Spot]) -> io::Result<()> {
-    let temporary = temporary(path)?;
-    let written = std::fs::write(&temporary, text(services, spots));
+    let (temporary, text) = (temporary(path)?, text(services, spots));
+    if std::fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes()) {
+        return Ok(());
+    }
+    let written = std::fs::write(&temporary, text);
     let result = written.and_then(|()| std::fs::rename(&temporary, path));
     if result.is_err() {
         let _ = std::fs::remove_file(&temporary);
@@ -36,7 +40,7 @@ pub fn write(path: &Path, services: &[Service], spots: &[Spot]) -> io::Result<()
 
 fn text(services: &[Service], spots: &[Spot]) -> String {
     let mut text = String::new();
-    for Spot { service, address } in spots {
+    for Spot { service, address, .. } in spots {
         let Some(service) = services.get(*service) else { continue };
         let _ = writeln!(text, "{} {} {address}", service.name, address.transport());
     }
@@ -63,7 +67,7 @@ mod tests {
         let options = Options::parse(row.kind, toml::Table::new()).unwrap();
         let services =
             [Service { name: "echo".into(), row, options, policy: crate::access::Policy::default() }];
-        let spot = |address| Spot { service: 0, address };
+        let spot = |address| Spot { service: 0, address, given: false };
         let spots =
             [spot(Address::Udp(([127, 0, 0, 1], 10007).into())), spot(Address::Unix("/tmp/e".into()))];
         std::fs::write(&path, "old").unwrap();

@@ -3,19 +3,22 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::bind::{self, SocketFiles};
+use crate::bind::{self, Bound, SocketFiles};
 use crate::cli::{self, Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
+use crate::engine::successor::Succession;
 use crate::engine::{self, Setup};
+use crate::inherit::{self, Inherited};
 use crate::mutation::{Mutant, is_planted};
 use crate::protocol::chat;
-use crate::renewal::Renewal;
+use crate::renewal::{Daemon, Renewal};
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
-use crate::{check, client, directory, load, logging, ports_file};
+use crate::{check, client, directory, load, logging, ports_file, privileges};
 
 /// Why the program ends without having done what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +26,15 @@ pub enum Failure {
     /// What was asked makes no sense.
     #[error(transparent)]
     Configuration(#[from] config::Error),
+    /// The sockets that the program was started with are not right.
+    #[error(transparent)]
+    Inherited(#[from] inherit::Error),
     /// A place to listen could not be had.
     #[error(transparent)]
     Bind(#[from] bind::Error),
+    /// The program could not become another user.
+    #[error(transparent)]
+    User(#[from] privileges::Error),
     /// The ports file could not be written.
     #[error("ports file {0}: {1}")]
     PortsFile(String, std::io::Error),
@@ -38,21 +47,28 @@ pub enum Failure {
     /// A load went wrong; the report says how.
     #[error("the server failed; see above")]
     Stress,
+    /// What went wrong is told by the process that goes on instead; this is the exit code.
+    #[error("the restart failed")]
+    Told(u8),
 }
 
 impl Failure {
     /// 2 for wrong usage or configuration, 1 for what failed in doing it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Configuration(_) => 2,
+            Self::Configuration(_) | Self::Inherited(_) => 2,
+            Self::Told(code) => *code,
             Self::Client(error) => error.exit_code(),
-            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
+            Self::Bind(_) | Self::User(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
         }
     }
 }
 
 /// Says on stderr what went wrong.
 pub fn complain(failure: &Failure) {
+    if matches!(failure, Failure::Told(_)) {
+        return;
+    }
     let style = if Screen::of(&std::io::stderr()).colours { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     // Nobody is left to tell if this fails.
     let _ = writeln!(std::io::stderr(), "{}error:{} {failure}", style.0, style.1);
@@ -82,11 +98,22 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Failure> {
+    let inherited = Inherited::take()?;
+    let predecessor = inherited.predecessor();
+    serve_what_is_inherited(args, inherited).map_err(|failure| {
+        let told = predecessor.failed(&failure.to_string());
+        if told { Failure::Told(failure.exit_code()) } else { failure }
+    })
+}
+
+fn serve_what_is_inherited(args: &ServeArgs, mut inherited: Inherited) -> Result<(), Failure> {
+    let predecessor = inherited.predecessor();
     let mut plan = Plan::new(args)?;
     // Only a test starts two programs in one process, and may keep the first one's log.
     let _ = logging::start(plan.log_level, plan.log_format);
     let descriptors = raise_descriptors();
-    if let Some(path) = &plan.ports_file {
+    // That of a run which is being replaced is right until the moment when it is replaced.
+    if let Some(path) = plan.ports_file.as_ref().filter(|_| !predecessor.exists()) {
         ports_file::clear(path).map_err(|error| ports_failure(path, error))?;
     }
     // From here on a signal to stop is obeyed, by the engine if need be as soon as it runs: whoever reads
@@ -95,36 +122,66 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if args.config.is_some() || is_planted(Mutant::HangUpTaken) {
         control.take_reloads().map_err(Failure::Engine)?;
     }
-    let mut bound = bind::bind(&plan.services, &plan.places)?;
+    let mut bound = listen(&plan, &mut inherited)?;
     bound.refused.append(&mut plan.unserved);
+    // Removed on the way out, whichever way that is, if they are this run's by then.
+    let files = Arc::new(SocketFiles::of(&bound.listeners));
+    files.belongs_to_another().store(predecessor.exists(), Ordering::SeqCst);
+    let mut succession = Succession::new(&plan.services, &bound.listeners, files.belongs_to_another())
+        .map_err(Failure::Engine)?;
+    succession.predecessor(predecessor, inherited.left_over());
+    let estate = succession.estate();
+    control.take_restarts(succession);
+    // What nobody listens to any more is closed.
+    drop(inherited);
+    tell_scripts_and_drop_privileges(&plan, &bound)?;
+    let shared = Arc::new(announce(&plan, &bound, descriptors, control.has_keyboard()));
+    let daemon = Daemon { spots: bound.spots(), shared: Arc::clone(&shared), files, estate };
+    let reload = Renewal::new(args.clone(), &plan, daemon).reload();
+    let Plan { services, grace, max_buffers, engine, .. } = plan;
+    let listeners = bound.listeners;
+    let setup = Setup { services, listeners, shared, grace, descriptors, control, reload, max_buffers };
+    engine::serve(engine, setup).map_err(Failure::Engine)
+}
+
+/// Writes the ports file, where only the one who started the program may be able to, and becomes the user.
+fn tell_scripts_and_drop_privileges(plan: &Plan, bound: &Bound) -> Result<(), Failure> {
+    if let Some(path) = &plan.ports_file {
+        ports_file::write(path, &plan.services, &bound.spots())
+            .map_err(|error| ports_failure(path, error))?;
+    }
+    let Some(user) = &plan.user else { return Ok(()) };
+    privileges::become_user(user).map_err(|error| {
+        // Nothing is ready.
+        let _ = plan.ports_file.as_deref().map(ports_file::clear);
+        error.into()
+    })
+}
+
+/// The sockets: those that are inherited, and those that are bound.
+fn listen(plan: &Plan, inherited: &mut Inherited) -> Result<Bound, Failure> {
+    inherited.assign(&plan.services)?;
+    let bound = bind::bind(&plan.services, &plan.places, inherited)?;
     if let Some(backlog) = plan.backlog {
         bind::set_backlog(&bound.listeners, backlog).map_err(Failure::Engine)?;
     }
-    // Removed on the way out, whichever way that is.
-    let files = Arc::new(SocketFiles::of(&bound.listeners));
-    let spots = bound.spots();
-    if let Some(path) = &plan.ports_file {
-        ports_file::write(path, &plan.services, &spots).map_err(|error| ports_failure(path, error))?;
-    }
-    let keys = control.has_keyboard();
-    let start = Start { services: &plan.services, bound: &bound, descriptors, keys };
-    print(&start.text(&Screen::of(&std::io::stdout())));
+    Ok(bound)
+}
 
+/// Says to people what is served, and to the services what else there is.
+fn announce(plan: &Plan, bound: &Bound, descriptors: u64, keys: bool) -> Shared {
+    let start = Start { services: &plan.services, bound, descriptors, keys };
+    print(&start.text(&Screen::of(&std::io::stdout())));
     show::unblock_terminals();
     let shared = Shared::new(Show::stdout());
     if let Some(address) = start.web_address() {
         shared.set_web_address(address);
     }
-    shared.set_directory(directory::entries(&plan.services, &spots));
+    shared.set_directory(directory::entries(&plan.services, &bound.spots()));
     for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
         shared.rooms().write_transcript(journal);
     }
-    let (listeners, shared) = (bound.listeners, Arc::new(shared));
-    let renewal = Renewal::new(args.clone(), &plan, spots, Arc::clone(&shared), Arc::clone(&files));
-    let Plan { services, grace, max_buffers, engine, .. } = plan;
-    let reload = renewal.reload();
-    let setup = Setup { services, listeners, shared, grace, descriptors, control, reload, max_buffers };
-    engine::serve(engine, setup).map_err(Failure::Engine)
+    shared
 }
 
 fn ports_failure(path: &Path, error: std::io::Error) -> Failure {

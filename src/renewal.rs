@@ -11,6 +11,7 @@ use crate::cli::ServeArgs;
 use crate::config::Plan;
 use crate::engine::Engine;
 use crate::engine::reload::{Reload, Renewed};
+use crate::engine::successor::Estate;
 use crate::protocol::chat;
 use crate::service::{Service, Spot};
 use crate::shared::Shared;
@@ -30,20 +31,29 @@ pub struct Renewal {
     has_faults: bool,
     shared: Arc<Shared>,
     files: Arc<SocketFiles>,
+    estate: Estate,
+}
+
+/// What of a daemon changes with where it listens.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Where it listens.
+    pub spots: Vec<Spot>,
+    /// What its services share: the page that tells where they are.
+    pub shared: Arc<Shared>,
+    /// The files of its Unix sockets.
+    pub files: Arc<SocketFiles>,
+    /// What a successor will get.
+    pub estate: Estate,
 }
 
 impl Renewal {
     /// The daemon at its start.
-    pub fn new(
-        args: ServeArgs,
-        plan: &Plan,
-        spots: Vec<Spot>,
-        shared: Arc<Shared>,
-        files: Arc<SocketFiles>,
-    ) -> Self {
+    pub fn new(args: ServeArgs, plan: &Plan, daemon: Daemon) -> Self {
         let (services, places) = (plan.services.clone(), plan.places.clone());
         let has_faults = services.iter().any(|service| service.policy.faults.are_any());
-        Self { args, engine: plan.engine, services, places, spots, has_faults, shared, files }
+        let Daemon { spots, shared, files, estate } = daemon;
+        Self { args, engine: plan.engine, services, places, spots, has_faults, shared, files, estate }
     }
 
     /// How an engine reads the configuration again.
@@ -71,6 +81,12 @@ impl Renewal {
         if let Some(backlog) = plan.backlog {
             bind::set_backlog(&again.opened, backlog).map_err(|error| error.to_string())?;
         }
+        let estate = self.estate.renewed(&services, &again.kept, &again.opened);
+        let estate = estate.map_err(|error| {
+            drop(SocketFiles::of(&again.opened));
+            error.to_string()
+        })?;
+        self.estate.set(estate);
         self.open_transcripts(&services);
         self.spots.clone_from(&again.kept);
         self.spots.extend(again.opened.iter().map(crate::service::Listener::spot));

@@ -75,6 +75,8 @@ pub struct Spot {
     pub service: usize,
     /// Where.
     pub address: Address,
+    /// See [`Listener::given`].
+    pub given: bool,
 }
 
 /// A bound socket of a service: listening (TCP, Unix) or receiving (UDP), and not blocking.
@@ -88,11 +90,18 @@ pub struct Listener {
     pub socket: OwnedFd,
     /// For a service that speaks to everybody on a network: where that leaves.
     pub outlet: Option<Outlet>,
+    /// It was bound by whoever started the program, and its file, if it has one, is not ours to remove.
+    pub given: bool,
 }
 
 impl Listener {
+    /// A socket that is this program's own.
+    pub fn new(service: usize, address: Address, socket: OwnedFd) -> Self {
+        Self { service, address, socket, outlet: None, given: false }
+    }
+
     /// Where it listens.
     pub fn spot(&self) -> Spot {
-        Spot { service: self.service, address: self.address.clone() }
+        Spot { service: self.service, address: self.address.clone(), given: self.given }
     }
 }

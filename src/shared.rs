@@ -33,6 +33,7 @@ pub struct Shared {
     journals: Mutex<Vec<Arc<Journal>>>,
     has_lines: AtomicBool,
     stop: AtomicBool,
+    leaving: AtomicBool,
 }
 
 impl Shared {
@@ -56,6 +57,7 @@ impl Shared {
             journals: Mutex::default(),
             has_lines: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
         }
     }
 
@@ -135,6 +137,16 @@ impl Shared {
     /// Whether [`Shared::stop`] was called.
     pub fn is_stop_due(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// A drain begins: a session that can say to its peer that this connection is not to be used again, may.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Shared::leave`] was called.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
     }
 
     fn journals(&self) -> MutexGuard<'_, Vec<Arc<Journal>>> {

@@ -1,12 +1,13 @@
-//! What an engine of processes needs of the system and no safe interface offers: `fork`, `_exit`, and what
-//! signals do in a child. The only unsafe code of the program; `tests/tidy.rs` sees to that.
+//! What the program needs of the system and no safe interface offers: for an engine of processes `fork`,
+//! `_exit`, and what signals do in a child; for a restart the descriptors that a process is born with. The only unsafe code of the program; `tests/tidy.rs` sees to that.
 //!
 //! A child is made by a process of one thread only: the copy of a lock that another thread held would
 //! never be given back.
 
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use nix::errno::Errno;
@@ -33,8 +34,8 @@ pub(crate) struct Newborn {
 /// What TERM does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Term<'a> {
-    /// It ends the process.
-    Ends,
+    /// It ends a wait; see [`is_told_to_stop`].
+    EndsWait,
     /// It ends the input of a socket, so that a read that waits returns; see [`is_told_to_stop`].
     EndsInput(BorrowedFd<'a>),
     /// Nothing.
@@ -43,6 +44,8 @@ pub(crate) enum Term<'a> {
 
 /// The socket whose input TERM ends.
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
+/// USR2 has come.
+static LEAVING: AtomicBool = AtomicBool::new(false);
 /// TERM has come.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
@@ -82,11 +85,14 @@ impl Newborn {
                 handle(signal, SigHandler::SigIgn)?;
             }
         }
-        handle(Signal::SIGINT, SigHandler::SigIgn)?;
+        for signal in [Signal::SIGINT, Signal::SIGUSR1] {
+            handle(signal, SigHandler::SigIgn)?;
+        }
+        handle(Signal::SIGUSR2, SigHandler::Handler(note_leaving))?;
         handle(
             Signal::SIGTERM,
             match term {
-                Term::Ends => SigHandler::SigDfl,
+                Term::EndsWait => SigHandler::Handler(note_told),
                 Term::Ignored => SigHandler::SigIgn,
                 Term::EndsInput(socket) => {
                     SOCKET.store(socket.as_raw_fd(), Ordering::SeqCst);
@@ -98,9 +104,14 @@ impl Newborn {
     }
 }
 
-/// Whether TERM has come to a process that heeds it by [`Term::EndsInput`].
+/// Whether TERM has come to a process that heeds it by [`Term::EndsInput`] or [`Term::EndsWait`].
 pub(crate) fn is_told_to_stop() -> bool {
     TOLD.load(Ordering::SeqCst)
+}
+
+/// Whether USR2 has come to a child, by which its parent says that TERM will.
+pub(crate) fn is_leaving() -> bool {
+    LEAVING.load(Ordering::SeqCst)
 }
 
 /// Ends the process at once: nothing that its parent has left to do at its own end is done here.
@@ -111,8 +122,18 @@ pub(crate) fn exit(code: i32) -> ! {
 
 fn handle(signal: Signal, handler: SigHandler) -> Result<SigHandler, Errno> {
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the only handler that is ever given is `end_input`, which does nothing but what a handler may.
+    // SAFETY: the only handlers that are ever given are the three below, which do nothing but what a handler may.
     unsafe { sigaction(signal, &action) }.map(|before| before.handler())
+}
+
+/// The handler of USR2.
+extern "C" fn note_leaving(_: libc::c_int) {
+    LEAVING.store(true, Ordering::SeqCst);
+}
+
+/// The handler of TERM where an interruption is enough.
+extern "C" fn note_told(_: libc::c_int) {
+    TOLD.store(true, Ordering::SeqCst);
 }
 
 /// The handler of TERM. A connection that waits for input sees its end and asks [`is_told_to_stop`]. Where
@@ -137,4 +158,19 @@ fn threads() -> usize {
     // The hard links of the directory are itself, its parent and a directory per thread.
     rustix::fs::stat("/proc/self/task")
         .map_or(1, |stat| usize::try_from(stat.st_nlink).unwrap_or(0).saturating_sub(2).max(1))
+}
+
+/// Takes over a descriptor that the process was started with, and closes it in programs that it starts
+/// itself. To be called once for each, before anything else could have opened one of that number.
+///
+/// # Errors
+/// There is no such descriptor, or it is one of the three that every program has.
+pub(crate) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    if number <= libc::STDERR_FILENO {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: it touches no memory, and a number that is no descriptor is an error.
+    Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, as the call above has shown, and by the contract of this function nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -73,6 +73,7 @@ fn start(protocol: &str) -> SocketAddr {
             address: Address::Tcp(address),
             socket: socket.into(),
             outlet: None,
+            given: false,
         }],
         shared: Arc::new(Shared::new(Show::stdout())),
         grace: Duration::ZERO,

@@ -135,6 +135,59 @@ fn a_drain_of_the_one_at_a_time_sends_what_is_owed() {
     sends_what_is_owed("iterative");
 }
 
+/// Everything at once: a download and an upload that are under way, a member of the chat, one who says nothing
+/// and one who never reads. Nobody new gets in, what was begun is completed, the member is told.
+fn completes_what_was_begun(engine: &'static str) {
+    const SIZE: usize = 10_000_000;
+    let mut daemon = Start::engine(engine).argument("--grace").argument("6s").run();
+    std::fs::write(daemon.path("root/large"), vec![b'x'; SIZE]).unwrap();
+    let mut download = connect(&daemon, "http");
+    download.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    download.read_exact(&mut [b'H']).unwrap();
+    let mut upload = connect(&daemon, "upload");
+    upload.write_all(b"/put 200000 begun.bin\n").unwrap();
+    upload.write_all(&[b'u'; 100_000]).unwrap();
+    let mut member = connect(&daemon, "chat");
+    member.write_all(b"hello\n").unwrap();
+    let silent = connect(&daemon, "echo");
+    let mut stalled = connect(&daemon, "echo");
+    stall(&mut stalled);
+    let (start, tcp) = (Instant::now(), daemon.tcp("echo"));
+    daemon.signal(Signal::TERM);
+    let refused = || TcpStream::connect_timeout(&tcp, Duration::from_secs(1)).is_err().then_some(());
+    assert!(wait_for(PATIENCE, refused).is_some(), "it still listens\n{}", daemon.output());
+    // Later than anything that a drain waits for by itself.
+    std::thread::sleep(Duration::from_millis(500));
+    upload.write_all(&[b'u'; 100_000]).unwrap();
+    let mut answer = String::new();
+    upload.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("stored 200000 "), "{engine}: {answer:?}\n{}", daemon.output());
+    let mut told = String::new();
+    member.read_to_string(&mut told).unwrap();
+    assert!(told.contains("* the server is going down"), "{told}");
+    let came = read_slowly(&mut download);
+    assert!((SIZE..SIZE + 2000).contains(&came), "{came} of {SIZE} bytes\n{}", daemon.output());
+    assert_eq!(daemon.wait(Duration::from_secs(10)).code(), Some(0), "{}", daemon.output());
+    assert!(start.elapsed() >= Duration::from_secs(5), "one who never reads has the grace");
+    assert_eq!(std::fs::read(daemon.path("uploads/begun.bin")).unwrap(), [b'u'; 200_000]);
+    drop(silent);
+}
+
+#[test]
+fn a_drain_of_the_reactor_completes_what_was_begun() {
+    completes_what_was_begun("reactor");
+}
+
+#[test]
+fn a_drain_of_the_threads_completes_what_was_begun() {
+    completes_what_was_begun("threads");
+}
+
+#[test]
+fn a_drain_of_the_processes_completes_what_was_begun() {
+    completes_what_was_begun("processes");
+}
+
 /// A client that is still sending when the daemon is told to stop is not reset, for that would destroy
 /// what is on its way to it.
 fn resets_nobody(engine: &'static str) {

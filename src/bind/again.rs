@@ -53,8 +53,11 @@ impl Before<'_> {
 pub fn again(services: &[Service], before: &Before<'_>, places: &[Place]) -> Result<Again, Error> {
     let named: Vec<Address> =
         places.iter().flat_map(|place| addresses(&place.at)).map(|(it, _)| it).collect();
-    let mut all = Again::default();
-    for place in places {
+    // What was given by whoever started the program stays, and takes the place of what the configuration says.
+    let given = before.spots.iter().filter(|spot| spot.given);
+    let mut all = Again { kept: given.cloned().collect(), opened: Vec::new() };
+    let has_given = |place: &&Place| before.spots.iter().any(|it| it.given && it.service == place.service);
+    for place in places.iter().filter(|place| !has_given(place)) {
         if let Err(error) = all.add(services, before, place, &named) {
             // The files of Unix sockets do not go by themselves.
             drop(SocketFiles::of(&all.opened));
@@ -81,18 +84,18 @@ impl Again {
                 return Err(Error(format!("service {name}: another network takes a restart")));
             }
             At::Port { port: 0, .. } if is_new => {
-                let sockets = bind_place(&place.at).map_err(|failure| refuse(&failure))?;
+                let sockets = bind_place(&place.at, &mut |_| None).map_err(|failure| refuse(&failure))?;
                 self.opened.extend(sockets.into_iter().map(|it| it.listener(service)));
             }
             At::Lan(_) | At::Port { port: 0, .. } => self.kept.extend(before.of(place, named).cloned()),
             at => {
                 for (address, is_optional) in addresses(at) {
                     if before.spots.iter().any(|spot| spot.address == address) {
-                        self.kept.push(Spot { service, address });
+                        self.kept.push(Spot { service, address, given: false });
                         continue;
                     }
                     match open(&address) {
-                        Ok(socket) => self.opened.push(Listener { service, address, socket, outlet: None }),
+                        Ok(socket) => self.opened.push(Listener::new(service, address, socket)),
                         // What was not to be had before is no news.
                         Err(_) if !is_new => {}
                         Err(error) if is_optional && reason::is_missing(&error) => {}

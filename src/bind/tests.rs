@@ -40,7 +40,7 @@ fn port(address: &Address) -> u16 {
 
 #[test]
 fn port_0_is_one_number_everywhere() {
-    let bound = bind(&[service("echo")], &[place(0, 0, true, flag())]).unwrap();
+    let bound = bind(&[service("echo")], &[place(0, 0, true, flag())], &mut Inherited::default()).unwrap();
     let first = port(&bound.listeners[0].address);
     assert!(first > 0);
     assert!(bound.listeners.iter().all(|listener| port(&listener.address) == first));
@@ -52,7 +52,7 @@ fn port_0_is_one_number_everywhere() {
 #[test]
 fn a_datagram_that_comes_at_once_says_where_it_was_sent_to() {
     use nix::sys::socket::{getsockopt, sockopt};
-    let bound = bind(&[service("echo")], &[place(0, 0, true, flag())]).unwrap();
+    let bound = bind(&[service("echo")], &[place(0, 0, true, flag())], &mut Inherited::default()).unwrap();
     for listener in &bound.listeners {
         match listener.address {
             Address::Udp(at) if at.is_ipv4() => {
@@ -68,7 +68,9 @@ fn a_datagram_that_comes_at_once_says_where_it_was_sent_to() {
 fn a_named_port_that_is_taken_is_fatal_and_says_who_has_it() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().port();
-    let said = bind(&[service("echo")], &[place(0, taken, true, flag())]).unwrap_err().to_string();
+    let said = bind(&[service("echo")], &[place(0, taken, true, flag())], &mut Inherited::default())
+        .unwrap_err()
+        .to_string();
     let start = format!("--port: service echo: port {taken} (127.0.0.1) is ");
     assert!(said.starts_with(&start), "{said}");
     if cfg!(target_os = "linux") {
@@ -82,13 +84,13 @@ fn a_default_gives_way_and_the_others_start() {
     let taken = other.local_addr().unwrap().port();
     let services = [service("http"), service("echo")];
     let places = [place(0, taken, false, Origin::Default), place(1, 0, true, Origin::Default)];
-    let bound = bind(&services, &places).unwrap();
+    let bound = bind(&services, &places, &mut Inherited::default()).unwrap();
     assert!(bound.listeners.iter().all(|listener| listener.service == 1));
     assert_eq!(bound.refused.len(), 1);
     assert_eq!(bound.refused[0].service, 0);
     assert!(bound.refused[0].reason.starts_with(&format!("port {taken} (127.0.0.1) is taken by")));
 
-    let said = bind(&services[..1], &places[..1]).unwrap_err().to_string();
+    let said = bind(&services[..1], &places[..1], &mut Inherited::default()).unwrap_err().to_string();
     assert!(said.starts_with("service http: port"), "nothing could start: {said}");
 }
 
@@ -99,7 +101,7 @@ fn a_default_gives_way_to_a_named_port_of_our_own() {
     drop(free);
     let services = [service("http"), service("modify")];
     let places = [place(0, number, false, Origin::Default), place(1, number, false, flag())];
-    let bound = bind(&services, &places).unwrap();
+    let bound = bind(&services, &places, &mut Inherited::default()).unwrap();
     assert_eq!(bound.listeners[0].service, 1);
     assert!(bound.refused[0].reason.ends_with("is taken by the service modify"));
 }
@@ -116,8 +118,12 @@ fn an_address_that_is_missing_matters_only_if_it_was_named() {
         },
         origin: Origin::Default,
     };
-    assert_eq!(bind(&[service("echo")], &[missing(true)]).unwrap().listeners.len(), 2);
-    let said = bind(&[service("echo")], &[missing(false)]).unwrap_err().to_string();
+    assert_eq!(
+        bind(&[service("echo")], &[missing(true)], &mut Inherited::default()).unwrap().listeners.len(),
+        2
+    );
+    let said =
+        bind(&[service("echo")], &[missing(false)], &mut Inherited::default()).unwrap_err().to_string();
     assert!(said.ends_with("(192.0.2.77): this machine has no such address"), "{said}");
 }
 
@@ -128,10 +134,10 @@ fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "left behind");
     let wanted = [Place { service: 0, at: At::Unix(path.clone()), origin: flag() }];
-    let bound = bind(&[service("echo")], &wanted).unwrap();
+    let bound = bind(&[service("echo")], &wanted, &mut Inherited::default()).unwrap();
     UnixStream::connect(&path).unwrap();
 
-    let said = bind(&[service("echo")], &wanted).unwrap_err().to_string();
+    let said = bind(&[service("echo")], &wanted, &mut Inherited::default()).unwrap_err().to_string();
     assert!(said.ends_with("s is in use"), "{said}");
     UnixStream::connect(&path).unwrap();
     drop(SocketFiles::of(&bound.listeners));
@@ -144,6 +150,6 @@ fn a_file_that_is_no_socket_is_never_removed() {
     let path = dir.path().join("precious");
     std::fs::write(&path, "data").unwrap();
     let wanted = [Place { service: 0, at: At::Unix(path.clone()), origin: flag() }];
-    assert!(bind(&[service("echo")], &wanted).is_err());
+    assert!(bind(&[service("echo")], &wanted, &mut Inherited::default()).is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "data");
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -42,9 +43,12 @@ fn is_stale(path: &Path, address: &SockAddr) -> bool {
     is_socket && refused().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// The files of the Unix sockets; removed when this is dropped.
+/// The files of the Unix sockets; removed when this is dropped, unless another process answers for them.
 #[derive(Debug, Default)]
-pub struct SocketFiles(Mutex<Vec<PathBuf>>);
+pub struct SocketFiles {
+    paths: Mutex<Vec<PathBuf>>,
+    belongs_to_another: Arc<AtomicBool>,
+}
 
 impl SocketFiles {
     /// Those of these listeners.
@@ -58,13 +62,18 @@ impl SocketFiles {
     /// These are the ones from now on; the others are removed.
     pub fn set(&self, spots: &[Spot]) {
         let path = |spot: &Spot| match &spot.address {
-            Address::Unix(path) => Some(path.clone()),
+            Address::Unix(path) if !spot.given => Some(path.clone()),
             _ => None,
         };
         let paths: Vec<PathBuf> = spots.iter().filter_map(path).collect();
-        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
         remove(own.iter().filter(|path| !paths.contains(path) && !is_planted(Mutant::SocketFileLeft)));
         *own = paths;
+    }
+
+    /// To be set while another process answers for the sockets: then the files stay.
+    pub fn belongs_to_another(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.belongs_to_another)
     }
 }
 
@@ -77,6 +86,8 @@ fn remove<'a>(paths: impl Iterator<Item = &'a PathBuf>) {
 
 impl Drop for SocketFiles {
     fn drop(&mut self) {
-        remove(self.0.lock().unwrap_or_else(PoisonError::into_inner).iter());
+        if !self.belongs_to_another.load(Ordering::SeqCst) {
+            remove(self.paths.lock().unwrap_or_else(PoisonError::into_inner).iter());
+        }
     }
 }

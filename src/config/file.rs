@@ -35,6 +35,7 @@ pub(super) struct ConfigFile {
     pub(super) log_format: Option<LogFormat>,
     pub(super) log_level: Option<LevelFilter>,
     pub(super) ports_file: Option<PathBuf>,
+    pub(super) user: Option<String>,
     pub(super) well_known: Option<Origin>,
     /// The directory of http and download services; a [`Setting`] of all of them.
     pub(super) root: Option<Setting>,
@@ -77,6 +78,7 @@ struct Raw {
     #[serde(deserialize_with = "some_level")]
     log_level: Option<LevelFilter>,
     ports_file: Option<PathBuf>,
+    user: Option<String>,
     well_known: Option<Spanned<bool>>,
     root: Option<Spanned<Value>>,
     uploads: Option<Spanned<Value>>,
@@ -127,6 +129,7 @@ impl ConfigFile {
             log_format: raw.log_format,
             log_level: raw.log_level,
             ports_file: raw.ports_file,
+            user: raw.user,
             well_known: raw.well_known.filter(|on| *on.get_ref()).map(|on| lines.origin(on.span().start)),
             root: raw.root.map(|value| lines.setting("root", value)),
             uploads: raw.uploads.map(|value| lines.setting("dir", value)),

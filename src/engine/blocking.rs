@@ -8,7 +8,7 @@
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -64,6 +64,16 @@ pub(super) trait Host {
 
     /// Whether the daemon is stopping. Who is told of it is also woken from its read, by the end of input.
     fn is_draining(&self) -> bool;
+
+    /// A datagram is being answered until what is returned is dropped: it is not to be lost to the end.
+    fn answers(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        None
+    }
+
+    /// Whether there will be a drain, which those who are not told by what they share learn here.
+    fn is_leaving(&self) -> bool {
+        false
+    }
 
     /// A member of a room was called, and may have said something.
     fn tell_members(&self) {}
@@ -267,6 +277,11 @@ impl<H: Host> Connection<H> {
             return self.conn.fail(why);
         }
         let is_woken = self.host.is_draining() && !sockets::is_peer_done(self.stream.as_fd());
+        if is_woken && self.told_to_drain && sockets::may_still_send(self.stream.as_fd()) {
+            // No read waits any more, and the session wants what its peer has not sent yet. The grace bounds
+            // this.
+            return std::thread::sleep(LOOK_AGAIN);
+        }
         if !is_woken || self.told_to_drain {
             return self.end(Conn::peer_done);
         }
@@ -440,6 +455,9 @@ impl<H: Host> Connection<H> {
 
     /// Calls the session, then tells the other members if it said something.
     fn call<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
+        if self.host.is_leaving() {
+            self.host.shared().leave();
+        }
         let mut env = Env {
             now: self.host.now(),
             shared: self.host.shared(),

@@ -74,6 +74,14 @@ impl Doors {
         entered
     }
 
+    /// Notes a connection that was closed before it was known whose it is.
+    pub(super) fn refuse_proxy(&mut self, service: usize, now: Time) {
+        if let Some(door) = self.doors.get_mut(service) {
+            door.gate.count(Refusal::Proxy);
+            door.note(Refusal::Proxy, None, now);
+        }
+    }
+
     /// Whether one more who was refused may be told why; who may not is just closed.
     pub(super) fn may_tell(&mut self) -> bool {
         let may = self.being_told < limits::REFUSED_AT_ONCE;
@@ -165,7 +173,8 @@ impl Door {
         if is_planted(Mutant::RefusalUnsaid) || note.said.is_some_and(|said| now < said.after(SAID_EVERY)) {
             return;
         }
-        let source = source.map_or_else(|| "unix".to_owned(), |ip| ip.to_string());
+        let nobody = if refusal == Refusal::Proxy { "unknown" } else { "unix" };
+        let source = source.map_or_else(|| nobody.to_owned(), |ip| ip.to_string());
         let times = std::mem::take(&mut note.since);
         note.said = Some(now);
         log::warn!(service = self.name.as_str(), source = source.as_str(), reason = refusal.name(), times; "refused");
@@ -206,7 +215,7 @@ mod tests {
         doors.leave(0, &Left { source: None, was_in: true, read: 3, written: 4 });
         assert_eq!(
             doors.lines().collect::<Vec<_>>(),
-            ["service echo: 0 open, 1 in all, refused access 0 instances 1 per_source 0 cps 0; \
+            ["service echo: 0 open, 1 in all, refused access 0 instances 1 per_source 0 cps 0 proxy 0; \
               3 bytes in, 4 out by those that closed"]
         );
     }

@@ -219,6 +219,27 @@ impl<N: Net> Net for Faulty<N> {
         listener.1 = service;
     }
 
+    fn leave(&mut self, (listener, _): &Self::Listener) {
+        self.inner.leave(listener);
+    }
+
+    fn arriving(&self) -> usize {
+        self.inner.arriving()
+    }
+
+    fn turn_away_arriving(&mut self) {
+        self.inner.turn_away_arriving();
+    }
+
+    fn serves(&mut self) {
+        self.inner.serves();
+    }
+
+    fn stop_listening(&mut self, listeners: &[&Self::Listener], sockets: &[&Self::Socket]) {
+        let listeners: Vec<_> = listeners.iter().map(|(listener, _)| listener).collect();
+        self.inner.stop_listening(&listeners, sockets);
+    }
+
     fn watch(&mut self, wire: &Self::Stream, id: ConnId) -> io::Result<()> {
         if let Some(play) = &wire.play {
             let mut play = play.borrow_mut();

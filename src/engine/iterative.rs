@@ -22,6 +22,7 @@ use super::control::Control;
 use super::datagram::Guard;
 use super::reload::Reload;
 use super::threads::{Client, State};
+use super::vestibule;
 use super::{Setup, sockets};
 use crate::limits;
 use crate::service::{Address, Listener};
@@ -67,10 +68,11 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let server =
         Server { state: Arc::clone(&state), listeners: streams, stop, first, next, full: false, said: false };
     thread::Builder::new().stack_size(STACK).spawn(move || server.run())?;
+    control.serves();
     wait_for_operator(&state, &mut poll, &mut control, &mut reload)?;
     drop(accepting);
-    state.begin_drain(grace);
-    state.wait_for_end(&mut poll, &mut control, grace)
+    control.drains();
+    state.drain(&mut poll, &mut control, grace)
 }
 
 /// Waits until the operator, or a service that has done its work once, wants to stop.
@@ -123,7 +125,14 @@ impl Server {
                 Ok((stream, peer)) => {
                     self.first = at + 1;
                     self.said = false;
-                    return Some(Client { stream: Arc::new(stream), peer, service: listener.service });
+                    let service = listener.service;
+                    let policy = self.state.services().get(service).map(|it| it.policy.clone());
+                    let Ok(peer) = vestibule::wait_for_head(&stream, peer, &policy.unwrap_or_default())
+                    else {
+                        self.state.refuse_proxy(service);
+                        return None;
+                    };
+                    return Some(Client { stream: Arc::new(stream), peer, service });
                 }
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     self.full = true;

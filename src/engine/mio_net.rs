@@ -14,12 +14,13 @@ use socket2::SockRef;
 use super::control::{Command, Control};
 use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
+use super::vestibule::Vestibules;
 use crate::helper::{Helper, Job};
 use crate::lan::Outlet;
 use crate::limits;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
-use crate::service::Address;
+use crate::service::{Address, Service};
 use crate::time::Time;
 
 /// Generations of connections stay below these, which name the other sources.
@@ -37,6 +38,9 @@ pub struct MioNet {
     started: Instant,
     control: Control,
     helper: Helper,
+    vestibules: Vestibules,
+    /// Nothing more is taken from a listener.
+    is_closed: bool,
 }
 
 impl MioNet {
@@ -48,7 +52,8 @@ impl MioNet {
         let waker = Waker::new(poll.registry(), token(Source::Jobs))?;
         // A wake-up that fails is one that is due already.
         let helper = Helper::new(move || drop(waker.wake()));
-        Ok(Self { poll, events, started: Instant::now(), control, helper })
+        let vestibules = Vestibules::default();
+        Ok(Self { poll, events, started: Instant::now(), control, helper, vestibules, is_closed: false })
     }
 
     /// Has events of some other source delivered under a name of the reactor.
@@ -59,6 +64,13 @@ impl MioNet {
     /// Ends listening to the operator, in a process that is not the operator's to control.
     pub fn abandon_control(&mut self) {
         self.control.abandon();
+    }
+
+    /// Asks for the events of the listener of this index, which is a service's.
+    pub fn watch_listener(&mut self, socket: &OwnedFd, index: usize, service: usize) -> io::Result<()> {
+        let source = Source::Listener(index);
+        self.vestibules.add(socket.as_fd(), service, token(source));
+        self.watch_socket(socket, source)
     }
 
     /// Asks for the events of a listener or a datagram socket: readable only, for a datagram socket
@@ -81,8 +93,8 @@ impl Net for MioNet {
     }
 
     fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
-        let esc = self.control.wait();
-        let timeout = timeout.into_iter().chain(esc).min();
+        let waits = [timeout, self.control.wait(), self.vestibules.wait()];
+        let timeout = waits.into_iter().flatten().min();
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
@@ -99,19 +111,23 @@ impl Net for MioNet {
             }
         }));
         // Asked whatever else there is: a busy poll is never empty.
-        if self.control.wait().is_some_and(|wait| wait.is_zero()) {
-            ready.push(Ready {
-                source: Source::Control,
-                readable: true,
-                writable: false,
-                read_closed: false,
-            });
-        }
+        let is_due = self.control.wait().is_some_and(|wait| wait.is_zero());
+        let due = is_due.then_some(Source::Control).into_iter().chain(self.vestibules.late().map(source));
+        ready.extend(due.map(|source| Ready { source, readable: true, writable: false, read_closed: false }));
         Ok(())
     }
 
-    fn adopt(&mut self, socket: OwnedFd, _service: usize, source: Source) -> io::Result<OwnedFd> {
+    fn adopt(&mut self, socket: OwnedFd, service: usize, source: Source) -> io::Result<OwnedFd> {
+        self.vestibules.add(socket.as_fd(), service, token(source));
         self.watch_socket(&socket, source).map(|()| socket)
+    }
+
+    fn hand_over(&mut self, listener: &mut OwnedFd, service: usize) {
+        self.vestibules.hand_over(listener.as_fd(), service);
+    }
+
+    fn leave(&mut self, listener: &OwnedFd) {
+        self.vestibules.remove(listener.as_fd());
     }
 
     fn adopt_datagrams(&mut self, socket: OwnedFd, source: Source) -> io::Result<OwnedFd> {
@@ -129,8 +145,8 @@ impl Net for MioNet {
     }
 
     fn accept(&mut self, listener: &OwnedFd) -> Result<(OwnedFd, Peer), Errno> {
-        let (stream, peer) = sockets::accept(listener.as_fd(), SocketFlags::NONBLOCK)?;
-        Ok((stream, peer))
+        let (registry, flags) = (self.poll.registry(), SocketFlags::NONBLOCK);
+        self.vestibules.accept(listener.as_fd(), flags, registry, self.is_closed)
     }
 
     fn watch(&mut self, stream: &OwnedFd, id: ConnId) -> io::Result<()> {
@@ -195,6 +211,30 @@ impl Net for MioNet {
 
     fn command(&mut self) -> Option<Command> {
         self.control.command()
+    }
+
+    fn arriving(&self) -> usize {
+        self.vestibules.waiting()
+    }
+
+    fn turn_away_arriving(&mut self) {
+        self.vestibules.clear();
+    }
+
+    fn set_services(&mut self, services: &[Service]) {
+        self.vestibules.set_services(services);
+    }
+
+    fn serves(&mut self) {
+        self.control.serves();
+    }
+
+    fn stop_listening(&mut self, listeners: &[&OwnedFd], sockets: &[&OwnedFd]) {
+        for socket in listeners.iter().chain(sockets) {
+            let _ = self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd()));
+        }
+        self.is_closed = true;
+        self.control.drains();
     }
 }
 

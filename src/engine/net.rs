@@ -112,7 +112,7 @@ pub trait Net {
     /// The poll itself failed; an interruption is no error.
     fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Takes a waiting connection.
+    /// Takes a waiting connection. `PROTO` is one that was closed, since nobody can say whose it is.
     fn accept(&mut self, listener: &Self::Listener) -> Result<(Self::Stream, Peer), Errno>;
 
     /// Says who serves a connection of the service of this index, which was let in.
@@ -138,6 +138,14 @@ pub trait Net {
         Vec::new()
     }
 
+    /// How many connections were taken of which it is not known yet whose they are.
+    fn arriving(&self) -> usize {
+        0
+    }
+
+    /// Closes those of which that is not known: there is no more time for them.
+    fn turn_away_arriving(&mut self) {}
+
     /// These are the services from the next connection on.
     fn set_services(&mut self, _services: &[Service]) {}
 
@@ -148,6 +156,9 @@ pub trait Net {
 
     /// Looks what has ended elsewhere.
     fn look_elsewhere(&mut self) {}
+
+    /// Tells those who serve elsewhere that there will be a drain.
+    fn announce_drain_elsewhere(&mut self) {}
 
     /// Tells those who serve elsewhere of a drain.
     fn drain_elsewhere(&mut self) {}
@@ -180,6 +191,9 @@ pub trait Net {
 
     /// A listener is the service's of this index from now on.
     fn hand_over(&mut self, _listener: &mut Self::Listener, _service: usize) {}
+
+    /// A listener is about to be closed.
+    fn leave(&mut self, _listener: &Self::Listener) {}
 
     /// Asks for the events of a stream, once and for all.
     fn watch(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;
@@ -241,4 +255,11 @@ pub trait Net {
 
     /// What the operator wants, if anything.
     fn command(&mut self) -> Option<Command>;
+
+    /// Everything is served from now on.
+    fn serves(&mut self) {}
+
+    /// A drain begins: nobody else is taken from these, which are about to be closed. Another process may have
+    /// them as well, and what comes there is to wake nobody here.
+    fn stop_listening(&mut self, _listeners: &[&Self::Listener], _sockets: &[&Self::Socket]) {}
 }

@@ -78,7 +78,7 @@ fn parent(setup: Setup, site: &Rc<Site>, desk: &Desk) -> io::Result<()> {
             return Err(io::ErrorKind::Other.into());
         }
     }
-    let Watched { net, streams, datagrams } = super::watch(control, listeners)?;
+    let Watched { net, streams, datagrams } = super::watch(control, listeners, &services)?;
     let net = ForkNet::new(net, children, Rc::clone(site), Rc::clone(desk))?;
     // Each client has buffers of its own, in its own process.
     let settings = Settings { services, shared, capacity, grace, reload, max_buffers: None };
@@ -89,6 +89,7 @@ fn parent(setup: Setup, site: &Rc<Site>, desk: &Desk) -> io::Result<()> {
     for (socket, service, outlet) in datagrams {
         reactor.add_datagrams(socket, service, outlet);
     }
+    reactor.serves();
     reactor.run()
 }
 

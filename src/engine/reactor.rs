@@ -124,6 +124,8 @@ pub struct Reactor<N: Net> {
     /// When the sessions are told of a drain, and when it ends, whoever is left; never if there is none.
     tell_at: Time,
     drained_by: Time,
+    /// Those who serve elsewhere know of the drain.
+    told_elsewhere: bool,
 }
 
 impl<N: Net> Reactor<N> {
@@ -166,7 +168,13 @@ impl<N: Net> Reactor<N> {
             grace,
             tell_at: Time::NEVER,
             drained_by: Time::NEVER,
+            told_elsewhere: false,
         }
+    }
+
+    /// All listeners are there: whoever waits for that is told.
+    pub fn serves(&mut self) {
+        self.context.net.serves();
     }
 
     /// Serves until the operator wants to stop and everything owed is sent, or the grace has passed.
@@ -254,6 +262,7 @@ impl<N: Net> Reactor<N> {
     fn obey(&mut self, command: Command) -> io::Result<()> {
         match command {
             Command::Drain => self.drain()?,
+            Command::HandOver => self.hand_over(),
             Command::Quit => return Err(super::stopped_at_once()),
             Command::Reload => self.read_again(),
             Command::Dump => self.dump(),
@@ -357,20 +366,46 @@ impl<N: Net> Reactor<N> {
     /// Stops listening; what has come so far is still answered, and then every session is told.
     fn drain(&mut self) -> io::Result<()> {
         self.accept_all()?;
+        self.leave(limits::DRAIN_WATCH);
+        self.close_listeners();
+        self.tell_elsewhere();
+        Ok(())
+    }
+
+    fn close_listeners(&mut self) {
+        self.context.net.turn_away_arriving();
         self.acceptor.close();
+    }
+
+    /// Another process serves whoever waits. It is not in a hurry, and neither is this one.
+    fn hand_over(&mut self) {
+        self.leave(limits::HANDOVER_WATCH);
+        self.context.net.announce_drain_elsewhere();
+    }
+
+    fn tell_elsewhere(&mut self) {
+        if !std::mem::replace(&mut self.told_elsewhere, true) {
+            self.context.net.drain_elsewhere();
+        }
+    }
+
+    /// Listens no more. After so long, in which what comes is still answered, every session is told.
+    fn leave(&mut self, watch: Duration) {
+        self.context.shared.leave();
+        let sockets: Vec<_> = self.datagrams.iter().map(Datagrams::socket).collect();
+        let listeners: Vec<_> = self.acceptor.listeners().collect();
+        self.context.net.stop_listening(&listeners, &sockets);
         self.datagrams.clear();
         self.context.draining = true;
-        self.tell_at = self.context.now.after(limits::DRAIN_WATCH);
+        self.tell_at = self.context.now.after(watch.min(self.grace / 2));
         self.drained_by = self.context.now.after(self.grace);
         super::announce_drain(self.connections(), self.grace);
-        self.context.net.drain_elsewhere();
         for id in self.everyone() {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {
                 slot.watch_for_drain();
             }
         }
-        Ok(())
     }
 
     /// Tells every session of the drain, after what its peer had sent by then.
@@ -379,6 +414,8 @@ impl<N: Net> Reactor<N> {
             return;
         }
         self.tell_at = Time::NEVER;
+        self.close_listeners();
+        self.tell_elsewhere();
         for id in self.everyone().into_iter().skip(usize::from(is_planted(Mutant::DrainForgetsOne))) {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {

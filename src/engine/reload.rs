@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::mutation::{Mutant, is_planted};
 use crate::service::{Listener, Service, Spot};
+use crate::supervisor::{self, News};
 
 type Read = dyn FnMut() -> Result<Renewed, String> + Send;
 
@@ -43,7 +44,11 @@ impl Reload {
     /// What is to be from now on; `None` if something is wrong, which is logged: then nothing is to change.
     pub(super) fn read(&mut self) -> Option<Renewed> {
         let read = self.0.as_mut()?;
-        match read() {
+        supervisor::tell(News::Reloading);
+        let renewed = read();
+        // Whatever has come of it, the program serves.
+        supervisor::tell(News::Ready);
+        match renewed {
             Ok(renewed) => {
                 log::info!("the configuration was read again; it counts for who connects from now on");
                 Some(renewed)

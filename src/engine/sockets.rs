@@ -53,11 +53,25 @@ pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
     None
 }
 
+/// Whether the peer may still send, though a read says that its end has come: that was made by this end.
+#[cfg(target_os = "linux")]
+pub(super) fn may_still_send(stream: BorrowedFd<'_>) -> bool {
+    nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|info| info.state == tcp::ESTABLISHED)
+}
+
+/// Nothing is known of that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn may_still_send(_stream: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// An option of sockets that nix does not have.
 #[cfg(target_os = "linux")]
 mod tcp {
     use nix::{getsockopt_impl, libc, sockopt_impl};
 
+    /// The state of a connection of which neither end has said that it is done.
+    pub(super) const ESTABLISHED: u8 = 1;
     /// The state of a connection whose peer has ended its side.
     pub(super) const CLOSE_WAIT: u8 = 8;
 
@@ -151,23 +165,15 @@ enum Destination {
 
 /// Receives a datagram, if one has come, and notes where it was sent to.
 pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
-    receive_by(socket, buffer, MsgFlags::MSG_DONTWAIT)
-}
-
-/// The same, but waits for one if the socket is one that blocks.
-pub(super) fn receive_or_wait(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
-    receive_by(socket, buffer, MsgFlags::empty())
-}
-
-fn receive_by(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8],
-    flags: MsgFlags,
-) -> Result<Datagram<WayBack>, Errno> {
     let mut control = cmsg_space!(in_pktinfo, in6_pktinfo);
     let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)
-        .map_err(errno)?;
+    let message = recvmsg::<SockaddrStorage>(
+        socket.as_raw_fd(),
+        &mut slices,
+        Some(&mut control),
+        MsgFlags::MSG_DONTWAIT,
+    )
+    .map_err(errno)?;
     let to = message.address.ok_or(Errno::INVAL)?;
     let peer = socket_address(&to).map(Peer::from).ok_or(Errno::INVAL)?;
     let from = message.cmsgs().map_err(errno)?.find_map(|message| match message {

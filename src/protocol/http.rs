@@ -232,6 +232,7 @@ impl Http {
     fn begin(&mut self, head: &[u8], request: &mut Request<'_>, cx: &mut Cx<'_>) -> Option<Flow> {
         request.exchange.cors = self.0.options().cors;
         if request.framing == Framing::Length(0) {
+            request.exchange.keep &= !is_last(cx);
             return self.answer(head, request, cx);
         }
         if request.expects_continue {
@@ -265,6 +266,7 @@ impl Http {
                 match waiting.request() {
                     Ok(mut request) => {
                         request.exchange = waiting.exchange;
+                        request.exchange.keep &= !is_last(cx);
                         self.answer(&waiting.head, &request, cx)
                     }
                     Err(refusal) => Some(self.refuse(&refusal, &waiting.head, cx)),
@@ -360,6 +362,11 @@ impl Http {
     fn mark(&mut self, mark: Marks, yes: bool) {
         self.0.progress().marks.set(mark, yes);
     }
+}
+
+/// Whether the connection ends with the reply: the daemon is leaving, and nothing more has come.
+fn is_last(cx: &Cx<'_>) -> bool {
+    cx.shared.is_leaving() && cx.input.rest().is_empty()
 }
 
 const NO_BLANK_LINE: &str = "the blank line that ends the request is missing";

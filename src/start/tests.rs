@@ -21,7 +21,7 @@ fn services() -> Vec<Service> {
 fn bound() -> Bound {
     let listener = |service, address| {
         let socket = std::fs::File::open("/").unwrap().into();
-        Listener { service, address, socket, outlet: None }
+        Listener { service, address, socket, outlet: None, given: false }
     };
     Bound {
         listeners: vec![

@@ -3,7 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use super::super::datagram::{Exchange, Guard};
 use super::super::sockets;
@@ -11,22 +12,30 @@ use super::Host;
 use crate::limits;
 use crate::service::Service;
 
-/// Answers what comes to a socket of the service of this index. It ends with the first datagram of a drain;
-/// until one comes, whoever runs this has to end it.
+/// Answers what comes to a socket of the service of this index, until there is a drain; what comes then is
+/// another process's, if that has the socket as well. While it waits, whoever runs this may end it.
 pub(in crate::engine) fn answer(host: &impl Host, socket: &OwnedFd, service: usize, mut guard: Guard) {
     let mut services = host.services();
     let Some(session) = services.get(service).map(Service::session) else { return };
     let mut exchange = Exchange::new(session);
     let mut buffer = vec![0; limits::READ_BUFFER];
-    // Nobody else uses it: to wait in the call that receives saves asking whether there is anything.
-    let _ = rustix::fs::fcntl_getfl(socket)
-        .and_then(|flags| rustix::fs::fcntl_setfl(socket, flags - OFlags::NONBLOCK));
     loop {
-        // An earlier reply was refused (ICMP), or the like: of no concern to the next datagram.
-        let Ok(datagram) = sockets::receive_or_wait(socket.as_fd(), &mut buffer) else { continue };
+        let busy = host.answers();
         if host.is_draining() {
             return;
         }
+        let datagram = match sockets::receive(socket.as_fd(), &mut buffer) {
+            Ok(datagram) => datagram,
+            Err(Errno::AGAIN) => {
+                drop(busy);
+                // Not in the call that receives, by making it one that waits: that would hold for all who
+                // have the socket.
+                let _ = poll(&mut [PollFd::new(socket, PollFlags::IN)], None);
+                continue;
+            }
+            // An earlier reply was refused (ICMP), or the like: of no concern to the next datagram.
+            Err(_) => continue,
+        };
         let by_now = host.services();
         if !Arc::ptr_eq(&services, &by_now) {
             services = by_now;

@@ -47,7 +47,7 @@ impl Work {
         let term = match &self.task {
             Task::Serve(client) => Term::EndsInput(client.stream.as_fd()),
             Task::Relay { .. } => Term::Ignored,
-            Task::Datagrams { .. } => Term::Ends,
+            Task::Datagrams { .. } => Term::EndsWait,
         };
         if let Err(error) = newborn.obey(term) {
             log::warn!("the signals of a process: {error}");
@@ -103,6 +103,10 @@ impl Host for &Site {
 
     fn now(&self) -> Time {
         Time::since_start(self.started.elapsed())
+    }
+
+    fn is_leaving(&self) -> bool {
+        sys::is_leaving()
     }
 
     fn is_draining(&self) -> bool {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -15,6 +16,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use super::super::blocking::Moved;
 use super::super::net::Gone;
+use crate::limits;
 use crate::shared::Shared;
 use crate::sys::{self, Fork, Newborn};
 
@@ -173,6 +175,13 @@ impl Children {
         self.resets.contains(&number(relay))
     }
 
+    /// Tells those that serve that they will be asked to finish.
+    pub(super) fn announce_stop(&self) {
+        for (child, _) in self.running.iter().filter(|(_, role)| **role == Role::Serves) {
+            let _ = rustix::process::kill_process(*child, Signal::USR2);
+        }
+    }
+
     /// Asks those that serve to finish what they owe. Those that pass bytes end with what they pass.
     pub(super) fn stop(&self) {
         for (child, role) in &self.running {
@@ -183,8 +192,32 @@ impl Children {
     }
 }
 
+impl Children {
+    /// Lets those that answer datagrams finish the one that they are at: it takes a moment.
+    fn end_datagrams(&mut self) {
+        let answering = |(child, role): (&Pid, &Role)| (*role == Role::Datagrams).then_some(*child);
+        let answering: Vec<_> = self.running.iter().filter_map(answering).collect();
+        for child in &answering {
+            let _ = rustix::process::kill_process(*child, Signal::TERM);
+        }
+        let until = Instant::now() + limits::LAST_DATAGRAM;
+        for child in answering {
+            while Instant::now() < until {
+                match rustix::process::waitpid(Some(child), WaitOptions::NOHANG) {
+                    Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                    _ => {
+                        self.running.remove(&child);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Drop for Children {
     fn drop(&mut self) {
+        self.end_datagrams();
         for child in self.running.keys() {
             let _ = rustix::process::kill_process(*child, Signal::KILL);
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::super::control::Command;
 use super::super::doors::Doors;
 use super::super::mio_net::MioNet;
 use super::super::net::{Accepted, Datagram, Gone, Net, Ready, Source};
-use super::super::sockets::{self, WayBack};
+use super::super::sockets::WayBack;
 use super::super::threads::Client;
 use super::children::{Children, Forked, Role};
 use super::{Desk, Site, Task, Work};
@@ -131,7 +131,7 @@ impl Net for ForkNet {
             return Ok(client);
         }
         // Whoever is refused is told by the parent, which must not wait.
-        sockets::accept(listener.socket.as_fd(), SocketFlags::NONBLOCK)
+        self.mio.accept(&listener.socket)
     }
 
     fn assign(&mut self, stream: OwnedFd, peer: Peer, service: usize) -> Result<Accepted<OwnedFd>, Errno> {
@@ -154,6 +154,7 @@ impl Net for ForkNet {
     }
 
     fn set_services(&mut self, services: &[Service]) {
+        self.mio.set_services(services);
         self.site.doors.replace(Doors::new(services));
         self.site.services.replace(Arc::new(services.to_vec()));
     }
@@ -162,8 +163,20 @@ impl Net for ForkNet {
         self.children.connections()
     }
 
+    fn arriving(&self) -> usize {
+        self.mio.arriving()
+    }
+
+    fn turn_away_arriving(&mut self) {
+        self.mio.turn_away_arriving();
+    }
+
     fn look_elsewhere(&mut self) {
         self.children.reap(&self.site.shared);
+    }
+
+    fn announce_drain_elsewhere(&mut self) {
+        self.children.announce_stop();
     }
 
     fn drain_elsewhere(&mut self) {
@@ -238,6 +251,15 @@ impl Net for ForkNet {
 
     fn ports(&self, outlet: &Outlet) -> (u16, u16) {
         self.mio.ports(outlet)
+    }
+
+    fn serves(&mut self) {
+        self.mio.serves();
+    }
+
+    fn stop_listening(&mut self, listeners: &[&ForkListener], sockets: &[&OwnedFd]) {
+        let listeners: Vec<_> = listeners.iter().map(|listener| &listener.socket).collect();
+        self.mio.stop_listening(&listeners, sockets);
     }
 
     fn command(&mut self) -> Option<Command> {

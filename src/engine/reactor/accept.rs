@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::super::doors::Left;
 use super::super::net::{Accepted, Gone, Net};
+use super::super::vestibule;
 use super::slot::Slot;
 use super::spots::Spots;
 use super::{Reactor, conn_id};
@@ -63,6 +64,10 @@ impl<L> Acceptor<L> {
         self.paused_until = Time::NEVER;
     }
 
+    pub(super) fn listeners(&self) -> impl Iterator<Item = &L> {
+        self.list.iter().map(|socket| &socket.listener)
+    }
+
     pub(super) fn close(&mut self) {
         self.list.clear();
         self.paused_until = Time::NEVER;
@@ -100,7 +105,7 @@ impl<N: Net> Reactor<N> {
 
     /// Open connections. One that only passes through another process is counted once.
     pub(super) fn connections(&self) -> usize {
-        self.slots.len().max(self.context.net.elsewhere())
+        self.slots.len().max(self.context.net.elsewhere()) + self.context.net.arriving()
     }
 
     /// Accepts one connection; false when there is none, or no room.
@@ -130,6 +135,10 @@ impl<N: Net> Reactor<N> {
             Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                 self.pause(&error.to_string());
                 false
+            }
+            Err(vestibule::REFUSED) => {
+                self.doors.refuse_proxy(socket.service.into(), self.context.now);
+                true
             }
             // The peer has gone already, or its network failed: the next one.
             Err(_) => true,

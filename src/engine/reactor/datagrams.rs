@@ -23,6 +23,12 @@ pub(super) struct Datagrams<S, O> {
     waiting: bool,
 }
 
+impl<S, O> Datagrams<S, O> {
+    pub(super) fn socket(&self) -> &S {
+        &self.socket
+    }
+}
+
 impl<N: Net> Reactor<N> {
     /// Answers what comes to a datagram socket of the service of this index, from now on.
     /// With an outlet its session is a member of a room, and what it hears leaves there.

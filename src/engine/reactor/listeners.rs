@@ -74,6 +74,7 @@ impl<N: Net> Reactor<N> {
                     break;
                 }
             }
+            self.acceptor.list.get_mut(index).into_iter().for_each(|it| self.context.net.leave(&it.listener));
             self.acceptor.list.remove(index);
             log::info!("nobody listens at {} {address} any more", address.transport());
         }

@@ -49,12 +49,12 @@ impl<N: Net> Reactor<N> {
         let inside = inside.map(|slot| (usize::from(slot.service), slot.peer.ip()));
         let elsewhere = self.context.net.inside_elsewhere();
         self.doors.set_policies(&services, inside.chain(elsewhere));
-        self.context.net.set_services(&services);
         self.context.services = services;
         if is_planted(Mutant::GuestsDropped) {
             self.slots.iter_mut().for_each(|(_, slot)| slot.conn.fail(crate::protocol::Why::Failed));
         }
         self.move_listeners(renewed);
+        self.context.net.set_services(&self.context.services);
         self.renew_datagrams();
         // Who has been waiting without an end may have one now.
         for id in self.everyone() {

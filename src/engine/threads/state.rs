@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use super::super::patience::Patience;
 use super::super::reload::Reload;
 use super::super::{announce_drain, announce_end, sockets, stopped_at_once};
 use crate::access::Refusal;
+use crate::limits;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::service::{Listener, Service};
@@ -35,6 +36,10 @@ pub(in crate::engine) struct State {
     shared: Arc<Shared>,
     started: Instant,
     draining: AtomicBool,
+    /// Held while a datagram is answered.
+    answering: RwLock<()>,
+    /// Another process has the sockets.
+    handed_over: AtomicBool,
     /// The sockets of open connections: to tell their threads of a drain.
     open: Mutex<HashMap<u32, Guest>>,
     /// When the main thread will look at the rooms, in milliseconds.
@@ -69,6 +74,10 @@ impl Host for Arc<State> {
         Time::since_start(self.started.elapsed())
     }
 
+    fn answers(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        Some(self.answering.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }
@@ -90,6 +99,8 @@ impl State {
             shared,
             started: Instant::now(),
             draining: AtomicBool::new(false),
+            answering: RwLock::new(()),
+            handed_over: AtomicBool::new(false),
             open: Mutex::default(),
             rooms_due: AtomicU64::new(Time::NEVER.as_millis()),
             waker,
@@ -118,6 +129,10 @@ impl State {
         while let Some(command) = control.command() {
             match command {
                 Command::Drain => return Ok(true),
+                Command::HandOver => {
+                    self.handed_over.store(true, Ordering::SeqCst);
+                    return Ok(true);
+                }
                 Command::Quit => return Err(stopped_at_once()),
                 Command::Reload => self.read_again(reload),
                 Command::Dump => {
@@ -135,6 +150,12 @@ impl State {
         let inside: Vec<_> = self.open().values().map(|guest| (guest.service, guest.source)).collect();
         self.doors().set_policies(&services, inside.into_iter());
         *self.services.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
+    }
+
+    /// Notes a connection that was closed before it was known whose it is.
+    pub(in crate::engine) fn refuse_proxy(self: &Arc<Self>, service: usize) {
+        let now = self.now();
+        self.doors().refuse_proxy(service, now);
     }
 
     /// A connection begins, if only to be told why it is not let in: from here on its thread is told of a
@@ -218,11 +239,37 @@ impl State {
         Ok(())
     }
 
+    /// Whether another process has the sockets and serves whoever waits there.
+    pub(in crate::engine) fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::SeqCst)
+    }
+
+    /// Has every connection come to its end, when no more is accepted.
+    pub(in crate::engine) fn drain(
+        &self,
+        poll: &mut Poll,
+        control: &mut Control,
+        grace: Duration,
+    ) -> io::Result<()> {
+        let start = Instant::now();
+        announce_drain(self.connections(), grace);
+        self.shared.leave();
+        if self.is_handed_over() {
+            // Who has connected to this process may be slow to say what it wants, and there is no hurry.
+            self.wait_for_end(poll, control, start + limits::HANDOVER_WATCH.min(grace / 2))?;
+        }
+        self.tell();
+        self.wait_for_end(poll, control, start + grace)?;
+        // The threads that answer datagrams begin nothing more: here they finish what they have begun.
+        drop(self.answering.write());
+        announce_end(&self.shared);
+        Ok(())
+    }
+
     /// Tells every thread that its peer has nothing more to say.
-    pub(in crate::engine) fn begin_drain(&self, grace: Duration) {
+    fn tell(&self) {
         self.draining.store(true, Ordering::SeqCst);
         let open: Vec<_> = self.open().values().map(|guest| Arc::clone(&guest.stream)).collect();
-        announce_drain(open.len(), grace);
         for stream in open {
             // Where input is unread, its thread is not waiting for any: it will see by itself. To close
             // that direction would make the kernel reset the connection when more comes.
@@ -232,15 +279,9 @@ impl State {
         }
     }
 
-    /// Waits, after [`State::begin_drain`], until nobody is left or the grace has passed.
-    pub(in crate::engine) fn wait_for_end(
-        &self,
-        poll: &mut Poll,
-        control: &mut Control,
-        grace: Duration,
-    ) -> io::Result<()> {
+    /// Waits until nobody is left, or the time has come.
+    fn wait_for_end(&self, poll: &mut Poll, control: &mut Control, until: Instant) -> io::Result<()> {
         let mut events = Events::with_capacity(1);
-        let until = Instant::now() + grace;
         while self.connections() > 0 && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
             match poll.poll(&mut events, Some(left)) {
@@ -253,7 +294,6 @@ impl State {
                 }
             }
         }
-        announce_end(&self.shared);
         Ok(())
     }
 }

@@ -74,7 +74,13 @@ impl Requests {
             Ok(Some(Found { length, line, parsed })) => {
                 self.0 = Search::default();
                 let head = cx.input.take(length);
-                Request::parse(head, line, parsed).and_then(|request| Asked::new(request, head, line))
+                let leaves = cx.shared.is_leaving() && cx.input.rest().is_empty();
+                let asked =
+                    Request::parse(head, line, parsed).and_then(|request| Asked::new(request, head, line));
+                asked.map(|mut asked| {
+                    asked.request.exchange.keep &= !leaves;
+                    asked
+                })
             }
             Err(refusal) => Err(refusal),
         };

@@ -60,13 +60,15 @@ pub(super) struct AtOnce<'a> {
 /// remembered is locked once for all of them, but for one only if each must be noted.
 pub(super) fn at_once<'a>(options: &Options, cx: &mut Cx<'a>) -> AtOnce<'a> {
     let is_noted = access::is_on(options);
+    // What is kept of replies does not say that the connection ends.
+    let is_usual = !options.cors && !cx.shared.is_leaving();
     let mut look = None;
     let mut answered = None;
     loop {
         let mut fields = Fields::default();
         let Some((length, line)) = ordinary::parse(cx.input.rest(), &mut fields) else { break };
         // In order, and for all of a file: without a body, which must be read first, and without conditions.
-        let is_plain = line.method == Method::Get && fields.are_plain() && !options.cors;
+        let is_plain = line.method == Method::Get && fields.are_plain() && is_usual;
         let sent = line.key.filter(|_| is_plain).and_then(|key| {
             look = look.take().or_else(|| options.open_site().map(Site::look));
             send::at_once(key, &fields.accepts, look.as_mut()?, cx)
