@@ -36,6 +36,9 @@ pub enum Failure {
     /// A load went wrong; the report says how.
     #[error("the server failed; see above")]
     Stress,
+    /// A comparison without a figure; the table says why.
+    #[error("nothing could be measured; see above")]
+    Compare,
 }
 
 impl Failure {
@@ -44,7 +47,7 @@ impl Failure {
         match self {
             Self::Configuration(_) => 2,
             Self::Client(error) => error.exit_code(),
-            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
+            Self::Bind(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress | Self::Compare => 1,
         }
     }
 }
@@ -75,11 +78,16 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Check(args)) => Ok(check::command::run(args)?),
         Some(Command::Stress(args)) if load::stress::stress(args)? => Ok(()),
         Some(Command::Stress(_)) => Err(Failure::Stress),
+        Some(Command::Compare(args)) if load::compare::compare(args)? => Ok(()),
+        Some(Command::Compare(_)) => Err(Failure::Compare),
         Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Failure> {
+    if let Some(parent) = args.end_with {
+        end_with(parent).map_err(Failure::Engine)?;
+    }
     let plan = Plan::new(args)?;
     // Only a test starts two programs in one process, and may keep the first one's log.
     let _ = logging::start(plan.log_level, plan.log_format);
@@ -116,6 +124,13 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
     let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control };
     engine::serve(plan.engine, setup).map_err(Failure::Engine)
+}
+
+/// Has the kernel stop this process when its parent ends, even if that is killed.
+fn end_with(parent: u32) -> std::io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    let is_there = rustix::process::getppid().is_some_and(|pid| pid.as_raw_pid().cast_unsigned() == parent);
+    if is_there { Ok(()) } else { Err(std::io::Error::other("the process to end with has ended")) }
 }
 
 fn ports_failure(path: &Path, error: std::io::Error) -> Failure {
