@@ -2,8 +2,9 @@
 //! between the markers, and the plots. No figure there is typed by hand.
 //!
 //! `cargo bench --bench compare` (a few minutes); `cargo bench --bench compare -- --quick` is coarser. What
-//! follows `--` is given to `switchboard compare`.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+//! follows `--` is given to `switchboard compare`. `-- --results FILE` takes what `switchboard compare --json
+//! FILE --svg docs/compare` has measured before.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,12 +20,23 @@ const END: &str = "<!-- compare: end -->";
 
 fn main() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    // Cargo itself adds --bench.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [flag, file] = arguments.as_slice()
+        && flag == "--results"
+    {
+        return fill(&docs, Path::new(file));
+    }
     let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compare.json");
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-    // Cargo itself adds --bench.
-    command.arg("compare").args(std::env::args().skip(1).filter(|word| word != "--bench"));
+    command.arg("compare").args(&arguments);
     command.arg("--svg").arg(docs.join("compare")).arg("--json").arg(&json);
     assert!(command.status().unwrap().success(), "the comparison failed");
+    fill(&docs, &json);
+}
+
+/// Writes what was measured between the markers.
+fn fill(docs: &Path, json: &Path) {
     let comparison: Comparison = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
     assert!(!comparison.interrupted, "it was interrupted: docs/performance.md is as it was");
     let path = docs.join("performance.md");
@@ -39,7 +51,13 @@ fn section(comparison: &Comparison) -> String {
     let _ = writeln!(
         text,
         "{}: {}, {} cores, {}; scheduling {}; load before {:.2}. Made by `{}`.\n",
-        comparison.began, machine.cpu, machine.cores, machine.kernel, machine.scheduling, machine.load, comparison.command
+        comparison.began,
+        machine.cpu,
+        machine.cores,
+        machine.kernel,
+        machine.scheduling,
+        machine.load,
+        comparison.command
     );
     for name in ["rate", "memory", "latency"] {
         let _ = writeln!(text, "![{name}](compare/{name}.svg)\n");
@@ -48,7 +66,10 @@ fn section(comparison: &Comparison) -> String {
     let names: Vec<&str> = comparison.contestants.iter().map(|one| one.name.as_str()).collect();
     text.push_str("Rates are medians; below them their ratios to the first column, with the interval.\n\n");
     head(&mut text, "load", &names);
-    comparison.rows.iter().for_each(|row| line(&mut text, &row.title, &row.cells, |cell| figure(cell, &mut notes)));
+    comparison
+        .rows
+        .iter()
+        .for_each(|row| line(&mut text, &row.title, &row.cells, |cell| figure(cell, &mut notes)));
     text.push('\n');
     head(&mut text, "p50, p99", &names);
     comparison.rows.iter().for_each(|row| line(&mut text, &row.title, &row.cells, latency));
@@ -95,7 +116,10 @@ fn figure(cell: &Cell, notes: &mut Vec<String>) -> String {
     if let Some(why) = &cell.failure {
         return none(why, notes);
     }
-    let ratio = |e: Estimate| format!("<br>{:.2} ({:.2}-{:.2})", e.median, e.low, e.high);
+    let ratio = |e: Estimate| {
+        let is_itself = (e.low - 1.0).abs() + (e.high - 1.0).abs() < f64::EPSILON;
+        if is_itself { String::new() } else { format!("<br>{:.2} ({:.2}-{:.2})", e.median, e.low, e.high) }
+    };
     cell.rate.map_or_else(String::new, |e| rate(e.median)) + &cell.ratio.map_or_else(String::new, ratio)
 }
 

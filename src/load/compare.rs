@@ -40,6 +40,9 @@ use server::Server;
 
 /// Descriptors of this process that are no connections.
 const OWN_DESCRIPTORS: u64 = 500;
+/// A slice is so many times the latency of the slowest, up to a bound.
+const ROUND_TRIPS: u32 = 5;
+const LONGEST: Duration = Duration::from_secs(1);
 /// From this share of a core on, the load may be what is slow.
 const BUSY: f64 = 0.95;
 
@@ -231,6 +234,9 @@ impl<'a> Arena<'a> {
             lanes.push(lane);
             self.bar.inc(1);
         }
+        // Several replies for each connection, also of the slowest.
+        let slowest = lanes.iter().map(|lane| lane.typical).max().unwrap_or_default();
+        let slice = self.plan.slice.max((ROUND_TRIPS * slowest).min(LONGEST));
         for round in 0..self.plan.rounds {
             let mut order: Vec<&mut Lane<'_>> = lanes.iter_mut().collect();
             // There and back again, so that a drift favours nobody.
@@ -238,7 +244,7 @@ impl<'a> Arena<'a> {
                 order.reverse();
             }
             for lane in order.into_iter().filter(|_| !self.stop.is_set()) {
-                lane.slice(load, self.plan.slice);
+                lane.slice(load, slice);
                 self.bar.inc(1);
             }
         }
@@ -283,7 +289,7 @@ impl<'a> Arena<'a> {
     fn method(&self) -> Vec<String> {
         let (rounds, slice) = (self.plan.rounds, self.plan.slice.as_millis());
         vec![
-            format!("Each load is put on all servers in turn, in {rounds} slices of {slice} ms, there and back again; before that, one slice of each that is not counted. Every connection sends its next request when it has the reply, and every byte of every reply is compared."),
+            format!("Each load is put on all servers in turn, in {rounds} slices of {slice} ms (longer ones where replies take longer), there and back again; before that, one slice of each that is not counted. Every connection sends its next request when it has the reply; replies that come after a slice count, with their time. Every byte of every reply is compared."),
             format!("Figures are medians of the slices. Ratios are those to {} in the same round, and their median. Intervals are those of the order statistics, of 95 % where there are six slices or more.", self.entrants.first().map_or("the first", Entrant::name)),
             Cores::describe(self.cores.as_ref()),
             format!("Echoes have {} bytes. Servers are started anew for each load, on the loopback.", self.args.size),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::plan::{Load, Plan};
 use super::report::Cell;
@@ -63,6 +63,8 @@ pub(super) struct Lane<'a> {
     latency: Series,
     units: u64,
     busy: f64,
+    /// A latency of the first slice.
+    pub(super) typical: Duration,
 }
 
 impl<'a> Lane<'a> {
@@ -81,6 +83,7 @@ impl<'a> Lane<'a> {
             latency: Series::default(),
             units: 0,
             busy: 0.0,
+            typical: Duration::ZERO,
         }
     }
 
@@ -100,6 +103,7 @@ impl<'a> Lane<'a> {
                 let Some(session) = &mut self.session else { return };
                 let measured = session.measure(Some(plan.slice));
                 self.judge(load, &measured);
+                self.typical = Duration::from_nanos(measured.tally.latency.quantile(0.5));
                 self.before = sample.and_then(Sample::of);
             }
         }
@@ -110,7 +114,11 @@ impl<'a> Lane<'a> {
         let Some(session) = self.session.as_mut().filter(|_| self.failure.is_none()) else {
             return self.slices.push(None);
         };
+        // With the replies that come after the slice, and the time they take: else a load whose replies take
+        // longer than a slice would have none.
+        let begin = Instant::now();
         let measured = session.measure(Some(length));
+        let seconds = begin.elapsed().as_secs_f64().max(1e-9);
         if !self.judge(load, &measured) {
             return self.slices.push(None);
         }
@@ -118,13 +126,8 @@ impl<'a> Lane<'a> {
         self.units += units;
         self.latency.add(&measured.tally.latency);
         self.busy = self.busy.max(measured.busy);
-        let rate = if load.service == Service::Chat {
-            to_f64(units) / measured.seconds.max(1e-9)
-        } else {
-            measured.rate()
-        };
         let at = |share| to_f64(measured.tally.latency.quantile(share)) / 1000.0;
-        self.slices.push(Some(Slice { rate, p50: at(0.5), p99: at(0.99) }));
+        self.slices.push(Some(Slice { rate: to_f64(units) / seconds, p50: at(0.5), p99: at(0.99) }));
     }
 
     fn judge(&mut self, load: &Load, measured: &Measured) -> bool {

@@ -66,7 +66,7 @@ impl Plan {
 }
 
 fn held(args: &Args) -> Vec<u32> {
-    let default: &[u32] = if args.quick { &[1000] } else { &[100, 1000, 10_000] };
+    let default: &[u32] = if args.quick { &[100, 1000] } else { &[100, 1000, 10_000] };
     let asked = if args.idle.is_empty() { default } else { &args.idle };
     asked.iter().copied().filter(|&n| n > 0).collect()
 }

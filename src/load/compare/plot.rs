@@ -7,10 +7,10 @@ use super::report::Comparison;
 use crate::load::text::time;
 
 const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 340.0;
+const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 74.0;
-const RIGHT: f64 = 18.0;
-const TOP: f64 = 38.0;
+const RIGHT: f64 = 28.0;
+const TOP: f64 = 60.0;
 const BOTTOM: f64 = 50.0;
 
 /// Colours that are told apart also by who does not see all of them, in the light and in the dark; the page
@@ -126,7 +126,7 @@ fn memory(comparison: &Comparison) -> Option<Plot> {
     )?;
     let caption =
         "Memory that idle connections add to the server's processes (PSS), the kernel's part left out.";
-    Some(axes.draw("memory", caption, "Memory over idle connections", &lines, &crate::load::text::bytes))
+    Some(axes.draw("memory", caption, "Memory over idle connections", &lines, &size))
 }
 
 fn latencies(comparison: &Comparison) -> Option<Plot> {
@@ -219,7 +219,7 @@ impl Axes {
         for line in lines {
             self.line(&mut body, line);
         }
-        legend(&mut body, lines, self.y.2);
+        legend(&mut body, lines);
         Plot { name, caption: caption.to_owned(), body }
     }
 
@@ -282,7 +282,7 @@ impl Axes {
 }
 
 /// The names, on a row below the title.
-fn legend(body: &mut String, lines: &[Line], _: Scale) {
+fn legend(body: &mut String, lines: &[Line]) {
     let mut x = LEFT + 10.0;
     for line in lines {
         let name: String = line.name.chars().take(16).collect();
@@ -327,6 +327,16 @@ fn plain(value: f64) -> String {
     }
 }
 
+/// Bytes of a line across: a power of ten, so whole in its unit.
+fn size(bytes: f64) -> String {
+    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let unit = units.into_iter().find(|(unit, _)| bytes >= *unit);
+    unit.map_or_else(
+        || format!("{} B", plain(bytes)),
+        |(unit, name)| format!("{} {name}", plain(bytes / unit)),
+    )
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -341,6 +351,7 @@ mod tests {
         assert_eq!(ticks((0.8, 5000.0, Scale::Log)), [1.0, 10.0, 100.0, 1000.0]);
         assert_eq!(share(10.0), "90 %");
         assert_eq!((share(1000.0).as_str(), plain(50_000.0).as_str()), ("99.9 %", "50k"));
+        assert_eq!((size(100.0).as_str(), size(1e6).as_str()), ("100 B", "1 MB"));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) fn of(comparison: &Comparison, screen: &Screen) -> String {
         "{} cores, {}, {}; {}; {:.0} s",
         machine.cores, machine.cpu, machine.kernel, comparison.began, comparison.seconds
     ));
-    text.line("Medians; in brackets the ratio to the first with its interval.");
+    text.line("Medians; below a rate, its ratio to the first and the ratio's interval.");
     let names: Vec<&str> = comparison.contestants.iter().map(|contestant| contestant.name.as_str()).collect();
     comparison.rows.iter().for_each(|row| text.row(row, &names));
     for row in &comparison.memory {
@@ -56,8 +56,11 @@ fn memory(cell: &MemoryCell, value: Option<f64>, notes: &mut Notes) -> String {
 
 /// The ratio and its interval.
 pub(super) fn ratio(cell: &Cell) -> String {
-    cell.ratio
-        .map_or_else(String::new, |ratio| format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.low, ratio.high))
+    cell.ratio.map_or_else(String::new, |ratio| {
+        let is_itself = [ratio.median, ratio.low, ratio.high].iter().all(|x| (x - 1.0).abs() < f64::EPSILON);
+        let all = format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.low, ratio.high);
+        if is_itself { "1".to_owned() } else { all }
+    })
 }
 
 struct Text {
