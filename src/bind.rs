@@ -62,6 +62,17 @@ pub enum At {
     Lan(lan::Place),
 }
 
+impl At {
+    /// Whether others than this machine can reach it.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Port { hosts, .. } => hosts.iter().any(|host| !host.ip.to_canonical().is_loopback()),
+            Self::Unix(_) => false,
+            Self::Lan(_) => true,
+        }
+    }
+}
+
 /// An address to bind to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Host {

@@ -86,7 +86,7 @@ pub enum Command {
 }
 
 /// The flags of `serve`.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
     /// Listen on this address instead of the loopback addresses; may be repeated.
     /// `*` is both 0.0.0.0 and ::, open to the network

@@ -5,28 +5,24 @@
 
 use bitflags::bitflags;
 
-use crate::helper::Job;
+use crate::access::Refusal;
 use crate::input::Input;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::out::Out;
 use crate::peer::Peer;
-use crate::protocol::{ConnId, Cx, Flow, Handler, Session, Why};
+use crate::protocol::{ConnId, Cx, Flow, Handler, Options, Session, Why};
 use crate::room::MemberId;
 use crate::shared::Shared;
-use crate::time::Time;
+use crate::time::{Due, Time};
 
-/// Where a connection is between its first and its last moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// The session runs.
-    Open,
-    /// The session is over; what is owed is being sent.
-    Finishing(Why),
-    /// All is sent and the peer knows; what it still sends is dropped so that no reset destroys the reply.
-    Lingering(Why),
-    /// To be closed.
-    Dead(Why),
-}
+mod life;
+mod pool;
+
+pub use life::Life;
+use life::Packed;
+pub use pool::Pool;
+use stuck::Stuck;
 
 /// What is in flight, both ways; borrowed from a [`Pool`] while there is any.
 #[derive(Debug, Default)]
@@ -35,36 +31,7 @@ pub struct Buffers {
     input: Vec<u8>,
     /// Output that the socket has not taken.
     pub out: Out,
-}
-
-/// What the connections of an engine share: buffers not in use, so that a reply costs no allocation, and
-/// the jobs that they want done, see [`Flow::Wait`].
-#[derive(Debug, Default)]
-pub struct Pool {
-    free: Vec<Box<Buffers>>,
-    jobs: Vec<(ConnId, Job)>,
-}
-
-impl Pool {
-    #[inline]
-    fn take(&mut self) -> Box<Buffers> {
-        self.free.pop().unwrap_or_default()
-    }
-
-    /// Takes buffers back in which nothing waits; those that have grown large are not kept.
-    #[inline]
-    fn give(&mut self, buffers: Box<Buffers>) {
-        let is_small = buffers.out.capacity().max(buffers.input.capacity()) <= limits::POOL_CAPACITY;
-        if is_small && self.free.len() < limits::POOL_BOXES {
-            self.free.push(buffers);
-        }
-    }
-
-    /// The jobs that came up since this was last called: the engine has them done, and then tells each
-    /// connection by [`Conn::job_done`].
-    pub fn take_jobs(&mut self) -> Vec<(ConnId, Job)> {
-        std::mem::take(&mut self.jobs)
-    }
+    stuck: Stuck,
 }
 
 /// What an engine lends a connection for a call.
@@ -119,11 +86,10 @@ bitflags! {
 pub struct Conn {
     session: Session,
     buffers: Option<Box<Buffers>>,
-    deadline: Time,
-    life: Life,
+    deadline: Due,
     state: State,
-    /// Kibibytes dropped after the end.
-    lingered: u16,
+    /// With the kibibytes that were dropped at its end.
+    life: Packed,
 }
 
 impl Conn {
@@ -132,10 +98,9 @@ impl Conn {
         Self {
             session,
             buffers: None,
-            deadline: Time::NEVER,
-            life: Life::Open,
+            deadline: Time::NEVER.into(),
             state: State::empty(),
-            lingered: 0,
+            life: Packed::OPEN,
         }
     }
 
@@ -144,9 +109,28 @@ impl Conn {
         self.call(|session, cx| session.open(cx), &[], env);
     }
 
+    /// Sends what a service has for everyone, before the session says anything.
+    pub fn greet(&mut self, banner: &str, env: &mut Env<'_>) {
+        let print = |_: &mut dyn Handler, cx: &mut Cx<'_>| {
+            cx.out.print(format_args!("{banner}\r\n"));
+            Flow::Continue
+        };
+        self.call(print, &[], env);
+    }
+
+    /// Has the session say why the peer is not let in, if it has words for that; else it is over at once.
+    pub fn refuse(&mut self, refusal: Refusal, env: &mut Env<'_>) {
+        self.call(|session, cx| session.turn_away(refusal, cx), &[], env);
+    }
+
+    /// Ends the session as if it had done so itself: what it owes is still sent.
+    pub fn give_up(&mut self, why: Why, env: &mut Env<'_>) {
+        self.follow(Flow::Finish(why), env);
+    }
+
     /// The peer sent `bytes`. Until [`Conn::settle`] the output may refer to them.
     pub fn input(&mut self, bytes: &[u8], env: &mut Env<'_>) {
-        if self.life == Life::Open {
+        if self.life.is_open() {
             self.call(|session, cx| session.input(cx), bytes, env);
         }
     }
@@ -161,11 +145,11 @@ impl Conn {
 
     /// The deadline has passed; nothing happens if it was moved meanwhile.
     pub fn tick(&mut self, env: &mut Env<'_>) {
-        if self.deadline > env.now {
+        if self.deadline() > env.now {
             return;
         }
-        self.deadline = Time::NEVER;
-        match self.life {
+        self.deadline = Time::NEVER.into();
+        match self.life() {
             Life::Open if self.is_paused() => {
                 self.state.remove(State::PAUSED);
                 self.call(|session, cx| session.resume(cx), &[], env);
@@ -179,7 +163,7 @@ impl Conn {
                 }
             }
             Life::Finishing(_) => self.wait_on(env.now),
-            Life::Lingering(why) => self.life = Life::Dead(why),
+            Life::Lingering(why) => self.life.set(Life::Dead(why)),
             Life::Dead(_) => {}
         }
     }
@@ -228,13 +212,13 @@ impl Conn {
     /// Whether [`Conn::go_on`] has something to do.
     pub fn has_turn(&self) -> bool {
         let waits = self.is_paused() || self.state.contains(State::WAITING) || self.out_is_full();
-        self.state.intersects(State::TURN) && self.life == Life::Open && !waits
+        self.state.intersects(State::TURN) && self.life.is_open() && !waits
     }
 
     /// Whether nothing is in buffers and nothing is due: only input, time or the operator can change that.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.buffers.is_none() && !self.state.intersects(State::TURN) && self.life == Life::Open
+        self.buffers.is_none() && !self.state.intersects(State::TURN) && self.life.is_open()
     }
 
     /// Whether to read from the peer: not when it does not read what it is sent (back-pressure), not
@@ -243,11 +227,11 @@ impl Conn {
     #[inline]
     pub fn wants_input(&self) -> bool {
         let stops = State::PEER_DONE | State::HELD | State::JOB | State::PAUSED;
-        if self.life != Life::Open || self.state.intersects(stops) {
+        if !self.life.is_open() || self.state.intersects(stops) {
             return false;
         }
         let Some(buffers) = &self.buffers else { return true };
-        !self.is_busy() && !buffers.out.is_full()
+        !self.is_busy() && (!buffers.out.is_full() || is_planted(Mutant::BackPressureIgnored))
     }
 
     /// Whether the session has asked for peace until the deadline.
@@ -263,26 +247,26 @@ impl Conn {
 
     /// The peer reset the connection, or the network failed.
     pub fn fail(&mut self, why: Why) {
-        self.life = Life::Dead(why);
+        self.life.set(Life::Dead(why));
     }
 
     /// Everything owed is sent and the peer was told; keep reading until it closes too, or until then.
     pub fn linger(&mut self, why: Why, until: Time) {
-        self.life = Life::Lingering(why);
-        self.deadline = until;
+        self.life.set(Life::Lingering(why));
+        self.deadline = until.into();
     }
 
     /// The peer sent `n` bytes more after the end; whether it is time to stop listening to it.
     pub fn has_lingered(&mut self, n: usize) -> bool {
         // Rounded up, so that a drip of single bytes has an end as well.
-        self.lingered = self.lingered.saturating_add(u16::try_from(n.div_ceil(1024)).unwrap_or(u16::MAX));
-        self.lingered > limits::LINGER_KIB
+        self.life.drop_kib(n.div_ceil(1024)) > limits::LINGER_KIB
     }
 
     /// The connection is over; lets the session say what it must to the rest of the program.
     pub fn closed(&mut self, why: Why, env: &mut Env<'_>) {
         let mut buffers = self.buffers.take().unwrap_or_else(|| env.pool.take());
-        let mut cx = cx(Input::new(&[]), &mut buffers.out, &mut self.deadline, env);
+        let mut deadline = Time::NEVER;
+        let mut cx = cx(Input::new(&[]), &mut buffers.out, &mut deadline, env);
         self.session.handler().closed(&mut cx, why);
         env.pool.jobs.extend(self.session.handler().left_over().map(|job| (env.id, job)));
         buffers.out.reset();
@@ -294,7 +278,9 @@ impl Conn {
     #[inline]
     pub fn settle(&mut self, read_buffer: &[u8], pool: &mut Pool) {
         let Some(buffers) = &mut self.buffers else { return };
-        buffers.out.keep(read_buffer);
+        if !is_planted(Mutant::PassedBytesLost) {
+            buffers.out.keep(read_buffer);
+        }
         if (buffers.out.is_empty() && buffers.input.is_empty())
             && let Some(buffers) = self.buffers.take()
         {
@@ -302,9 +288,35 @@ impl Conn {
         }
     }
 
+    /// Gives up memory that the session does not need while nothing is going on: see [`Session::rest`].
+    /// Before its next call comes [`Conn::wake`].
+    #[inline]
+    pub fn rest(&mut self, now: Time) {
+        if self.is_quiet() && !self.state.intersects(State::JOB | State::PAUSED) {
+            self.session.rest(now);
+        }
+    }
+
+    /// Whether the session must be woken before its next call.
+    #[inline]
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.session, Session::AtRest(_))
+    }
+
+    /// See [`Conn::rest`]; with the options of the session's service.
+    #[inline]
+    pub fn wake(&mut self, options: &Options) {
+        self.session.wake(options);
+    }
+
     /// What waits to be sent, if anything does.
     pub fn out(&mut self) -> Option<&mut Out> {
         self.buffers.as_mut().map(|buffers| &mut buffers.out).filter(|out| !out.is_empty())
+    }
+
+    /// How many bytes wait to be sent, those of files included.
+    pub fn owed(&self) -> u64 {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.out.owed())
     }
 
     /// Whether nothing waits to be sent.
@@ -312,14 +324,19 @@ impl Conn {
         self.buffers.as_ref().is_none_or(|buffers| buffers.out.is_empty())
     }
 
+    /// Whether the session does something that no peer can hurry: a job, or a turn that is due.
+    pub fn is_working(&self) -> bool {
+        self.state.intersects(State::JOB) || self.has_turn()
+    }
+
     /// Where the connection is in its life.
     pub fn life(&self) -> Life {
-        self.life
+        self.life.life()
     }
 
     /// When [`Conn::tick`] is due.
     pub fn deadline(&self) -> Time {
-        self.deadline
+        self.deadline.into()
     }
 
     /// Whether the peer has said that it will send no more.
@@ -329,15 +346,15 @@ impl Conn {
 
     /// The room membership to feed; none once the session is over.
     pub fn member(&self) -> Option<MemberId> {
-        if self.life == Life::Open { self.session.member() } else { None }
+        if self.life.is_open() { self.session.member() } else { None }
     }
 
     /// Waits longer for a peer that is owed something at the end, if it has taken some of it meanwhile.
     fn wait_on(&mut self, now: Time) {
         if self.out().is_some_and(|out| out.has_progressed(limits::PROGRESS)) {
-            self.deadline = now.after(self.session.handler().patience());
+            self.deadline = now.after(self.session.handler().patience()).into();
         } else {
-            self.life = Life::Dead(Why::TimedOut);
+            self.life.set(Life::Dead(Why::TimedOut));
         }
     }
 
@@ -359,10 +376,11 @@ impl Conn {
         }
         if let Some(buffers) = self.buffers.as_deref().filter(|buffers| !buffers.input.is_empty()) {
             // Whoever waits for a job is called for that first.
-            self.state.set(State::HELD, buffers.out.is_full() && !self.state.intersects(State::JOB));
+            let is_held = buffers.out.is_full() && !self.state.intersects(State::JOB);
+            self.state.set(State::HELD, is_held && !is_planted(Mutant::HeldInputForgotten));
             if buffers.input.len() > limits::PENDING_INPUT {
                 debug_assert!(false, "a handler left more input than any may need");
-                self.life = Life::Dead(Why::Failed);
+                self.life.set(Life::Dead(Why::Failed));
             }
         } else {
             self.state.remove(State::HELD);
@@ -378,24 +396,27 @@ impl Conn {
         fresh: &[u8],
         env: &mut Env<'_>,
     ) -> Flow {
-        let Self { session, buffers, deadline, .. } = self;
-        let Buffers { input: left, out } = &mut **buffers.get_or_insert_with(|| env.pool.take());
+        let Self { session, buffers, .. } = self;
+        let mut deadline = Time::from(self.deadline);
+        let Buffers { input: left, out, .. } = &mut **buffers.get_or_insert_with(|| env.pool.take());
         if left.is_empty() {
             out.allow_passing(true);
-            let mut cx = cx(Input::new(fresh), out, deadline, env);
+            let mut cx = cx(Input::new(fresh), out, &mut deadline, env);
             let flow = call(session.handler(), &mut cx);
             let rest = cx.input.rest();
             if !rest.is_empty() {
                 left.extend_from_slice(rest);
             }
+            self.deadline = deadline.into();
             return flow;
         }
         left.extend_from_slice(fresh);
         out.allow_passing(false);
-        let mut cx = cx(Input::new(left), out, deadline, env);
+        let mut cx = cx(Input::new(left), out, &mut deadline, env);
         let flow = call(session.handler(), &mut cx);
         let used = cx.input.used();
         left.drain(..used);
+        self.deadline = deadline.into();
         flow
     }
 
@@ -403,7 +424,7 @@ impl Conn {
     fn follow(&mut self, mut flow: Flow, env: &mut Env<'_>) {
         while let Flow::Become(session) = flow {
             self.session = *session;
-            self.deadline = Time::NEVER;
+            self.deadline = Time::NEVER.into();
             flow = self.offer(|session, cx| session.open(cx), &[], env);
             let has_input = self.buffers.as_ref().is_some_and(|buffers| !buffers.input.is_empty());
             if matches!(flow, Flow::Continue) && has_input {
@@ -419,17 +440,20 @@ impl Conn {
             }
             Flow::Pause(until) => {
                 self.state |= State::PAUSED;
-                self.deadline = until;
+                self.deadline = until.into();
             }
             Flow::Finish(why) => {
-                self.life = Life::Finishing(why);
-                self.deadline = env.now.after(self.session.handler().patience());
+                self.life.set(Life::Finishing(why));
+                self.deadline = env.now.after(self.session.handler().patience()).into();
                 if let Some(buffers) = &mut self.buffers {
                     buffers.input.clear();
+                    if is_planted(Mutant::HalfCloseDropsReply) && why == Why::PeerDone {
+                        buffers.out.reset();
+                    }
                     buffers.out.mark();
                 }
             }
-            Flow::Abort(why) => self.life = Life::Dead(why),
+            Flow::Abort(why) => self.life.set(Life::Dead(why)),
         }
     }
 }
@@ -438,8 +462,10 @@ fn cx<'a>(input: Input<'a>, out: &'a mut Out, deadline: &'a mut Time, env: &Env<
     Cx { now: env.now, input, out, deadline, shared: env.shared, peer: env.peer, id: env.id }
 }
 
+const _: () = assert!(limits::LINGER_KIB < life::MOST_KIB);
 // An idle connection is this and little more: see the reactor's slot.
-const _: () = assert!(size_of::<Conn>() <= 40);
+const _: () = assert!(size_of::<Conn>() <= 32);
 
+mod stuck;
 #[cfg(test)]
 mod tests;

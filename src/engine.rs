@@ -10,11 +10,14 @@ use crate::shared::Shared;
 
 pub mod control;
 pub mod datagram;
+mod doors;
 mod keyboard;
 pub mod mio_net;
 pub mod net;
 mod outlet;
+mod patience;
 pub mod reactor;
+pub mod reload;
 pub mod sockets;
 pub mod threads;
 
@@ -23,6 +26,7 @@ use datagram::Guard;
 use mio_net::MioNet;
 use net::Source;
 use reactor::{Reactor, Settings};
+use reload::Reload;
 
 /// The ways to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct Setup {
     /// The operator's signals and keys, listened to since before anybody was told that the program is
     /// ready: a signal that came meanwhile is not lost.
     pub control: Control,
+    /// How the configuration is read again.
+    pub reload: Reload,
 }
 
 /// Serves until the operator stops it: INT, TERM, or Esc on the terminal.
@@ -79,8 +85,8 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
             streams.push((listener.socket, service));
         }
     }
-    let Setup { services, shared, grace, .. } = setup;
-    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace }, guard);
+    let Setup { services, shared, grace, reload, .. } = setup;
+    let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace, reload }, guard);
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
     }
@@ -118,10 +124,37 @@ fn announce_drain(connections: usize, grace: Duration) {
 
 /// Says what was done, when all is over.
 fn announce_end(shared: &Shared) {
-    log::info!("stopped; {}", shared.observer);
+    log::info!("stopped; {}", totals(shared));
+}
+
+/// What there was altogether, in one line.
+fn totals(shared: &Shared) -> String {
+    let observer = &shared.observer;
+    match shared.rooms().expelled() {
+        0 => observer.to_string(),
+        1 => format!("{observer}; gave up 1 member of a room that did not read"),
+        count => format!("{observer}; gave up {count} members of rooms that did not read"),
+    }
 }
 
 /// The error of an operator who asked a second time.
 fn stopped_at_once() -> io::Error {
     io::Error::other("stopped at once; what was owed was not sent")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::tests::shared;
+
+    #[test]
+    fn the_totals_tell_of_members_that_were_given_up() {
+        let shared = shared();
+        let before = totals(&shared);
+        assert!(before.ends_with(" out"), "{before}");
+        shared.rooms().count_expelled();
+        assert_eq!(totals(&shared), format!("{before}; gave up 1 member of a room that did not read"));
+        shared.rooms().count_expelled();
+        assert!(totals(&shared).ends_with("; gave up 2 members of rooms that did not read"));
+    }
 }

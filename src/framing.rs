@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bitflags::bitflags;
 use memchr::{memchr, memchr_iter};
 
 use crate::input::Input;
@@ -130,7 +131,51 @@ pub struct Lines {
     first: bool,
 }
 
+bitflags! {
+    /// [`Lines`] while no input waits.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct LinesAtRest: u8 {
+        /// It ends its lines.
+        const LINE = 1;
+        /// A line end may still belong to the last message; a CR of it has come.
+        const LATE = 1 << 1;
+        /// See `LATE`.
+        const AFTER_CR = 1 << 2;
+        /// It is telnet.
+        const TELNET = 1 << 3;
+        /// Nothing has come yet.
+        const FIRST = 1 << 4;
+    }
+}
+
+impl From<LinesAtRest> for Lines {
+    fn from(rest: LinesAtRest) -> Self {
+        let late = if rest.contains(LinesAtRest::AFTER_CR) { Late::AfterCr } else { Late::LineEnd };
+        let telnet = rest.contains(LinesAtRest::TELNET);
+        Self {
+            scanned: 0,
+            searched: 0,
+            mode: if rest.contains(LinesAtRest::LINE) { Mode::Line } else { Mode::Undecided },
+            late: if rest.contains(LinesAtRest::LATE) { late } else { Late::No },
+            telnet,
+            scanned_as_telnet: telnet,
+            first: rest.contains(LinesAtRest::FIRST),
+        }
+    }
+}
+
 impl Lines {
+    /// What must be kept while no input waits.
+    pub fn at_rest(&self) -> LinesAtRest {
+        let mut rest = LinesAtRest::empty();
+        rest.set(LinesAtRest::LINE, self.mode == Mode::Line);
+        rest.set(LinesAtRest::LATE, self.late != Late::No);
+        rest.set(LinesAtRest::AFTER_CR, self.late == Late::AfterCr);
+        rest.set(LinesAtRest::TELNET, self.telnet);
+        rest.set(LinesAtRest::FIRST, self.first);
+        rest
+    }
+
     /// A connection that has sent nothing.
     pub fn new(telnet: Telnet) -> Self {
         Self {

@@ -40,6 +40,7 @@
 //!
 //! Nothing runs back up this path.
 
+pub mod access;
 pub mod bind;
 pub mod check;
 pub mod checksum;
@@ -58,6 +59,7 @@ pub mod lan;
 pub mod limits;
 pub mod load;
 pub mod logging;
+mod mutation;
 pub mod observer;
 pub mod out;
 pub mod peer;

@@ -99,6 +99,9 @@ pub const BACKLOG: i32 = 4096;
 /// How long accepting pauses when descriptors have run out and no connection closes.
 pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
+/// Connections that are refused and being told why at once; beyond that they are just closed.
+pub const REFUSED_AT_ONCE: usize = 256;
+
 /// How long a closing connection waits for its peer to stop sending.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Kibibytes that a closing connection reads and drops meanwhile, so that the reply is not lost to a reset.

@@ -83,6 +83,20 @@ impl Out {
         self.waiting += bytes.len();
     }
 
+    /// Appends copies of both.
+    #[inline]
+    pub(crate) fn push_both(&mut self, first: &[u8], second: &[u8]) {
+        if !self.segments.is_empty() {
+            self.push(first);
+            return self.push(second);
+        }
+        let length = first.len() + second.len();
+        self.bytes.reserve(length);
+        self.bytes.extend_from_slice(first);
+        self.bytes.extend_from_slice(second);
+        self.waiting += length;
+    }
+
     /// Appends formatted text; cannot fail.
     pub fn print(&mut self, text: std::fmt::Arguments<'_>) {
         let _ = self.write_fmt(text);

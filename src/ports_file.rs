@@ -62,7 +62,8 @@ mod tests {
         let path = dir.path().join("ports");
         let row = TABLE.iter().find(|row| row.name == "echo").unwrap();
         let options = Options::parse(row.kind, toml::Table::new()).unwrap();
-        let services = [Service { name: "echo".into(), row, options }];
+        let services =
+            [Service { name: "echo".into(), row, options, policy: crate::access::Policy::default() }];
         let listener = |address| Listener {
             service: 0,
             address,

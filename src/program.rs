@@ -4,12 +4,14 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::bind::{self, SocketFiles};
+use crate::bind::{self, Place, SocketFiles};
 use crate::cli::{self, Cli, Command, ServeArgs};
 use crate::config::{self, Plan};
 use crate::engine::control::Control;
+use crate::engine::reload::Reload;
 use crate::engine::{self, Setup};
 use crate::protocol::chat;
+use crate::service::Service;
 use crate::shared::Shared;
 use crate::show::{self, Show};
 use crate::start::{self, Screen, Start};
@@ -97,7 +99,10 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     }
     // From here on a signal to stop is obeyed, by the engine if need be as soon as it runs: whoever reads
     // the ports file may send one at once.
-    let control = Control::new().map_err(Failure::Engine)?;
+    let mut control = Control::new().map_err(Failure::Engine)?;
+    if args.config.is_some() {
+        control.take_reloads().map_err(Failure::Engine)?;
+    }
     let bound = bind::bind(&plan.services, &plan.places)?;
     if let Some(backlog) = plan.backlog {
         bind::set_backlog(&bound.listeners, backlog).map_err(Failure::Engine)?;
@@ -121,8 +126,9 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     for journal in chat::transcripts(plan.services.iter().map(|service| &service.options)) {
         shared.rooms().write_transcript(journal);
     }
+    let reload = reload(args.clone(), &plan);
     let (services, listeners, grace) = (plan.services, bound.listeners, plan.grace);
-    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control };
+    let setup = Setup { services, listeners, shared: Arc::new(shared), grace, descriptors, control, reload };
     engine::serve(plan.engine, setup).map_err(Failure::Engine)
 }
 
@@ -131,6 +137,28 @@ fn end_with(parent: u32) -> std::io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
     let is_there = rustix::process::getppid().is_some_and(|pid| pid.as_raw_pid().cast_unsigned() == parent);
     if is_there { Ok(()) } else { Err(std::io::Error::other("the process to end with has ended")) }
+}
+
+/// Reads the configuration again. What it says of limits, access and options can change while the daemon
+/// runs; where it listens cannot.
+fn reload(args: ServeArgs, plan: &Plan) -> Reload {
+    let names = |services: &[Service]| -> Vec<_> {
+        services.iter().map(|service| (service.name.clone(), service.row.kind)).collect()
+    };
+    let at = |places: &[Place]| -> Vec<_> {
+        places.iter().map(|place| (place.service, place.at.clone())).collect()
+    };
+    let (old_names, old_places) = (names(&plan.services), at(&plan.places));
+    Reload::new(move || {
+        let plan = Plan::new(&args).map_err(|error| error.to_string())?;
+        if names(&plan.services) != old_names {
+            return Err("services came or went; that takes a restart".to_owned());
+        }
+        if at(&plan.places) != old_places {
+            return Err("a service listens somewhere else; that takes a restart".to_owned());
+        }
+        Ok(plan.services)
+    })
 }
 
 fn ports_failure(path: &Path, error: std::io::Error) -> Failure {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::access::Refusal;
 use crate::helper::Job;
 use crate::input::Input;
 use crate::lan::Place;
@@ -34,6 +35,7 @@ pub mod http;
 pub mod line;
 pub mod modify;
 pub mod reqtime;
+pub mod rest;
 mod session;
 pub mod table;
 pub mod time;
@@ -56,6 +58,8 @@ pub enum Why {
     TimedOut,
     /// The peer broke the protocol; it was told how.
     BadInput,
+    /// The service has a limit, and it is reached; or this peer has no access.
+    Refused,
     /// The daemon is stopping.
     Shutdown,
     /// The network or a file failed.
@@ -71,6 +75,7 @@ impl Why {
             Self::Complete => "complete",
             Self::TimedOut => "timed out",
             Self::BadInput => "bad input",
+            Self::Refused => "refused",
             Self::Shutdown => "shutdown",
             Self::Failed => "failed",
         }
@@ -144,6 +149,12 @@ pub trait Handler {
     /// A peer has connected.
     fn open(&mut self, _cx: &mut Cx<'_>) -> Flow {
         Flow::Continue
+    }
+
+    /// A peer has connected and is not let in: called instead of [`Handler::open`], and nothing is called
+    /// after it. A protocol that has words for it says why.
+    fn turn_away(&mut self, _refusal: Refusal, _cx: &mut Cx<'_>) -> Flow {
+        Flow::Abort(Why::Refused)
     }
 
     /// There is input that was not there before, or room in the output that was not.
@@ -220,6 +231,11 @@ pub trait Protocol: Handler + Sized {
     /// Whether the daemon is to stop when this service has done its work once.
     fn is_once(_options: &Self::Options) -> bool {
         false
+    }
+
+    /// Whether a peer understands a line of text before anything else.
+    fn takes_banner() -> bool {
+        true
     }
 
     /// Which network a service of [`Transport::Lan`] speaks to; its port and its addresses are the

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use crate::access::Policy;
 use crate::lan::Outlet;
 use crate::protocol::{Options, Row, Session};
 
@@ -17,6 +18,8 @@ pub struct Service {
     pub row: &'static Row,
     /// The options of the protocol.
     pub options: Options,
+    /// Who may use it, and how much of it.
+    pub policy: Policy,
 }
 
 impl Service {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 use crate::out::Out;
 
@@ -66,20 +66,21 @@ pub fn negotiates(bytes: &[u8]) -> bool {
 /// says where to go on when there is more.
 pub fn find_line_end(bytes: &[u8], from: usize) -> Result<usize, usize> {
     let mut at = from;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            IAC => match element(bytes.get(at..).unwrap_or_default()) {
+    while let Some(next) = memchr3(IAC, b'\n', 0, bytes.get(at..).unwrap_or_default()) {
+        at += next;
+        match bytes.get(at) {
+            Some(&IAC) => match element(bytes.get(at..).unwrap_or_default()) {
                 Element::Option(..) => at += 3,
                 Element::Skip(n) => at += n,
                 Element::Literal => at += 2,
                 Element::Partial => return Err(at),
             },
-            b'\n' => return Ok(at),
-            0 if at > 0 && bytes.get(at - 1) == Some(&b'\r') => return Ok(at),
+            Some(b'\n') => return Ok(at),
+            Some(0) if at > 0 && bytes.get(at - 1) == Some(&b'\r') => return Ok(at),
             _ => at += 1,
         }
     }
-    Err(at)
+    Err(bytes.len().max(from))
 }
 
 /// How many bytes of whole sequences, that stand for no text, these bytes begin with.

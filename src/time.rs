@@ -44,6 +44,32 @@ impl Time {
     }
 }
 
+/// A [`Time`] in five bytes, for what there are thousands of. What lies more than 34 years after the start
+/// is [`Time::NEVER`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Due {
+    low: [u8; 4],
+    high: u8,
+}
+
+impl From<Time> for Due {
+    #[inline]
+    fn from(time: Time) -> Self {
+        // Of NEVER, all bits stay set.
+        let ms = if time.0 >> 40 == 0 { time.0 } else { u64::MAX };
+        let [a, b, c, d, high, ..] = ms.to_le_bytes();
+        Self { low: [a, b, c, d], high }
+    }
+}
+
+impl From<Due> for Time {
+    #[inline]
+    fn from(due: Due) -> Self {
+        let ms = u64::from(due.high) << 32 | u64::from(u32::from_le_bytes(due.low));
+        if ms == u64::MAX >> 24 { Self::NEVER } else { Self(ms) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +80,17 @@ mod tests {
         assert_eq!(t.after(Duration::from_micros(1)), Time::from_millis(11));
         assert_eq!(t.after(Duration::from_millis(5)), Time::from_millis(15));
         assert_eq!(t.after(Duration::MAX), Time::NEVER);
+    }
+
+    #[test]
+    fn five_bytes_hold_a_life_time() {
+        for ms in [0, 1, 0xffff_ffff, 1 << 32, (1 << 40) - 2] {
+            assert_eq!(Time::from(Due::from(Time(ms))), Time(ms));
+        }
+        for ms in [(1 << 40) - 1, 1 << 40, 1 << 50, u64::MAX] {
+            assert_eq!(Time::from(Due::from(Time(ms))), Time::NEVER, "{ms}");
+        }
+        assert_eq!(size_of::<Due>(), 5);
     }
 
     #[test]

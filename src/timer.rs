@@ -4,6 +4,7 @@
 //! one entry at most. Moving a deadline later costs nothing here: the entry fires early, its owner sees
 //! that the deadline is later, and arms it again. Moving it earlier moves the entry.
 
+use crate::mutation::{Mutant, is_planted};
 use crate::time::Time;
 
 /// No place in the heap.
@@ -40,6 +41,7 @@ impl Timers {
         let at = match self.place.get(key as usize) {
             Some(&at) if at != NONE => {
                 match self.heap.get_mut(at as usize) {
+                    Some(_) if is_planted(Mutant::EarlierDeadlineIgnored) => return,
                     Some(entry) if before(due, entry.due) => entry.due = due,
                     _ => return,
                 }

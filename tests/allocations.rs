@@ -62,7 +62,12 @@ fn start(protocol: &str) -> SocketAddr {
     socket.set_nonblocking(true).unwrap();
     let address = socket.local_addr().unwrap();
     let setup = Setup {
-        services: vec![Service { name: protocol.to_owned(), row, options }],
+        services: vec![Service {
+            name: protocol.to_owned(),
+            row,
+            options,
+            policy: switchboard::access::Policy::default(),
+        }],
         listeners: vec![Listener {
             service: 0,
             address: Address::Tcp(address),
@@ -73,6 +78,7 @@ fn start(protocol: &str) -> SocketAddr {
         grace: Duration::ZERO,
         descriptors: 1000,
         control: Control::new().unwrap(),
+        reload: switchboard::engine::reload::Reload::default(),
     };
     std::thread::spawn(move || {
         IS_REACTOR.set(true);

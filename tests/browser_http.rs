@@ -30,6 +30,7 @@ const FILES: &[(&str, usize, u64)] = &[
 
 fn fill(root: &Path) {
     fs::remove_file(root.join("hello.txt")).unwrap();
+    fs::remove_dir_all(root.join("sub")).unwrap();
     fs::create_dir_all(root.join("photos/2026 summer/beach")).unwrap();
     fs::write(root.join("photos/2026 summer/sand.jpg"), b"no picture").unwrap();
     for (name, size, day) in FILES {

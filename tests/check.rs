@@ -12,11 +12,7 @@ mod support;
 use support::{Program, Start, program};
 
 fn has_python() -> bool {
-    let found = program::find("python3").is_some();
-    if !found {
-        support::left_out("planted mistakes (no python3)");
-    }
-    found
+    support::have(&["python3"], "planted mistakes")
 }
 
 /// A server of tests/planted, and its port.

@@ -169,7 +169,7 @@ fn nobody_at_home() {
     for (arguments, word) in [
         (["put", "a", &free], "refused"),
         (["fetch", "b", &free], "refused"),
-        (["put", "a", "no.such.host.invalid"], "no such host"),
+        (["put", "a", "no.such.host.invalid"], "name not found"),
     ] {
         let output = client(dir.path(), &arguments);
         let said = String::from_utf8(output.stderr).unwrap();

@@ -30,7 +30,7 @@ impl Daemon {
         let (root, ports) = (dir.path().join("root"), dir.path().join("ports"));
         fs::create_dir(&root).unwrap();
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("switchboard"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SWITCHBOARD_")) {
+        for name in support::own_settings() {
             command.env_remove(name);
         }
         command.args(["--only", "http", "--port", "http=0", "--bind", "127.0.0.1", "-q", "--engine", engine]);

@@ -8,10 +8,12 @@ use std::process::Output;
 
 use assert_cmd::Command;
 
+mod support;
+
 /// Runs the program with none of this process's settings.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::cargo_bin("switchboard").unwrap();
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SWITCHBOARD_")) {
+    for name in support::own_settings() {
         command.env_remove(name);
     }
     command.args(arguments).envs(environment.iter().copied()).output().unwrap()
@@ -23,6 +25,27 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// `Instant + Duration` panics where the clock cannot count so far: no argument may lead there.
+#[test]
+fn a_duration_that_no_clock_can_count_is_refused() {
+    const FOR_EVER: &str = "9223372036854775807s";
+    for words in [
+        &["serve", "--grace", FOR_EVER][..],
+        &["serve", "--set", "chat.quiet_reader=9223372036854775807s"],
+        &["check", "127.0.0.1:1", "--as", "echo", "--timeout", FOR_EVER],
+        &["stress", "127.0.0.1:1", "--timeout", FOR_EVER],
+        &["stress", "127.0.0.1:1", "--duration", FOR_EVER],
+        &["echo", "127.0.0.1:1", "--timeout", FOR_EVER],
+        &["listen", "0", "--timeout", FOR_EVER],
+    ] {
+        let output = run(words, &[]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {text}");
+        assert!(text.contains("ten years") || text.contains("30 days"), "{words:?}: {text}");
+        assert!(!text.contains("panicked"), "{words:?}: {text}");
+    }
 }
 
 #[test]

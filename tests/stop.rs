@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 mod support;
 
 use support::daemon::{new_dir, read_ports};
-use support::program::{file, find};
+use support::program::file;
 use support::{Daemon, PATIENCE, Program, Start, proc, wait_for};
 
 fn connect(daemon: &Daemon, service: &str) -> TcpStream {
@@ -195,15 +195,9 @@ fn is_at_rest(pid: u32) {
     assert!(rest.is_some(), "the daemon does not come to rest");
 }
 
-/// Without Python there is no terminal to test on. That is said; under `tests/run` it is a failure.
+/// Without Python there is no terminal to test on.
 fn has_no_terminal() -> bool {
-    if find("python3").is_some() {
-        return false;
-    }
-    let all = std::env::var_os("SWITCHBOARD_TESTS").is_some_and(|which| which == "all");
-    assert!(!all, "python3 is not installed");
-    let _ = std::fs::write("/dev/stderr", "\nLEFT OUT: a test of Esc on a terminal (no python3)\n");
-    true
+    !support::have(&["python3"], "a test of Esc on a terminal")
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn what_cannot_be_done_is_told() {
 /// Two machines, or a loud word on what is not tried.
 fn machines(name: &str) -> Option<Machines> {
     let made = Machines::new(name);
-    let left_out = |reason: &String| support::leave_out("the UDP chat on two machines, as root", reason);
+    let left_out = |reason: &String| support::not_allowed("the UDP chat on two machines, as root", reason);
     made.inspect_err(left_out).ok()
 }
 

@@ -8,7 +8,12 @@ use crate::protocol::{Options, Row};
 
 fn service(name: &str) -> Service {
     let row = Row::find(name).unwrap();
-    Service { name: name.to_owned(), row, options: Options::parse(row.kind, toml::Table::new()).unwrap() }
+    Service {
+        name: name.to_owned(),
+        row,
+        options: Options::parse(row.kind, toml::Table::new()).unwrap(),
+        policy: crate::access::Policy::default(),
+    }
 }
 
 fn loopback() -> Vec<Host> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::report::{Counts, Report, Result as Judged, Verdict};
 use super::{Case, Level, Needs, Target, cases};
+use crate::client::common::timeout;
 use crate::client::{self, Error, Family};
-use crate::config::duration;
 use crate::protocol::{Row, TABLE};
 use crate::start::Screen;
 
@@ -59,7 +59,7 @@ pub struct Args {
     pub exact: bool,
 
     /// How long any one answer may take [e.g. --timeout 500ms]
-    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = timeout)]
     pub timeout: Duration,
 
     /// Say of every case what it wants, what is usually wrong, and what to do about it; without a server,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 
-use super::link::{Link, Reach};
+use super::link::Link;
 use super::progress::bar;
-use super::{Error, Target};
+use super::{Common, Error, Target};
 use crate::checksum::Checksum;
 use crate::escape::Escaped;
 use crate::protocol::upload::transfer::Transfer;
@@ -28,6 +28,8 @@ const ERROR: usize = 400;
 
 /// What to fetch from where.
 #[derive(Debug, clap::Args)]
+// A disk, or the sum of a large file, takes its time.
+#[command(mut_arg("timeout", |timeout| timeout.default_value("30s")))]
 pub struct Args {
     /// The files to fetch, as the server names them
     #[arg(required = true, num_args = 1.., value_name = "NAME")]
@@ -44,9 +46,9 @@ pub struct Args {
     /// Speak as the labs do: the name in, the content out, and the end [e.g. --lab]
     #[arg(long)]
     pub lab: bool,
-    /// How to reach the server.
+    /// -4, -6, --timeout.
     #[command(flatten)]
-    pub reach: Reach,
+    pub common: Common,
 }
 
 /// Where content goes.
@@ -70,9 +72,9 @@ pub fn run(args: &Args) -> Result<(), Error> {
     for name in &args.names {
         let fetched = check(name).and_then(|()| Sink::open(args, name)).and_then(|sink| {
             if args.lab {
-                return fetch_as_lab(name, sink, &mut Link::connect(&target, &args.reach)?);
+                return fetch_as_lab(name, sink, &mut Link::connect(&target, &args.common)?);
             }
-            let mut open = link.take().map_or_else(|| Link::connect(&target, &args.reach), Ok)?;
+            let mut open = link.take().map_or_else(|| Link::connect(&target, &args.common), Ok)?;
             let fetched = fetch(name, sink, &mut open);
             if !matches!(fetched, Err(Error::Network(_) | Error::File { .. })) {
                 link = Some(open);

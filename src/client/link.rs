@@ -7,28 +7,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::target::explain;
-use super::{Error, Family, Target};
-use crate::config::duration;
+use super::{Common, Error, Target};
 use crate::escape::Escaped;
 
 /// Longest line of an answer.
 const LINE: usize = 8 * 1024;
 /// How long to wait for what a server says of why it has closed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// The flags of how to reach a server.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Reach {
-    /// Use IPv4 only [e.g. -4]
-    #[arg(short = '4', conflicts_with = "v6")]
-    pub v4: bool,
-    /// Use IPv6 only [e.g. -6]
-    #[arg(short = '6')]
-    pub v6: bool,
-    /// How long the server may keep silent [e.g. --timeout 2s]
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
-    pub timeout: Duration,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -44,21 +29,10 @@ impl Link {
     /// Connects.
     ///
     /// # Errors
-    /// The server cannot be reached, or a time-out of nothing makes no sense.
-    pub(super) fn connect(target: &Target, reach: &Reach) -> Result<Self, Error> {
-        let timeout = reach.timeout;
-        if timeout.is_zero() {
-            return Err(Error::Usage("--timeout 0s leaves no time for an answer".to_owned()));
-        }
-        let family = match (reach.v4, reach.v6) {
-            (true, _) => Family::V4,
-            (_, true) => Family::V6,
-            _ => Family::Any,
-        };
-        let stream = target.connect(family, timeout)?;
-        let link = Self { stream, target: target.clone(), timeout, unread: Vec::new() };
-        link.stream.set_write_timeout(Some(timeout)).map_err(|error| link.failure(&error))?;
-        Ok(link)
+    /// The server cannot be reached.
+    pub(super) fn connect(target: &Target, common: &Common) -> Result<Self, Error> {
+        let stream = common.connect(target)?;
+        Ok(Self { stream, target: target.clone(), timeout: common.timeout, unread: Vec::new() })
     }
 
     /// Sends bytes.

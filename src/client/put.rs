@@ -5,9 +5,9 @@ use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use super::link::{Link, Reach};
+use super::link::Link;
 use super::progress::bar;
-use super::{Error, Target};
+use super::{Common, Error, Target};
 use crate::checksum::Checksum;
 use crate::escape::Escaped;
 use crate::protocol::upload::name;
@@ -27,6 +27,8 @@ const ANSWER: usize = 64 * 1024;
 
 /// What to send where.
 #[derive(Debug, clap::Args)]
+// A disk, or the sum of a large file, takes its time.
+#[command(mut_arg("timeout", |timeout| timeout.default_value("30s")))]
 pub struct Args {
     /// The files to send; - is standard input
     #[arg(required = true, num_args = 1.., value_name = "FILE")]
@@ -40,9 +42,9 @@ pub struct Args {
     /// Speak as the labs do: the name, a line end, the content, and the end [e.g. --lab]
     #[arg(long)]
     pub lab: bool,
-    /// How to reach the server.
+    /// -4, -6, --timeout.
     #[command(flatten)]
-    pub reach: Reach,
+    pub common: Common,
 }
 
 /// A file to be sent.
@@ -73,9 +75,9 @@ pub fn run(args: &Args) -> Result<(), Error> {
     for path in &args.files {
         let sent = Source::open(path, args.name.as_deref()).and_then(|source| {
             if args.lab {
-                return send_as_lab(source, &mut Link::connect(&target, &args.reach)?);
+                return send_as_lab(source, &mut Link::connect(&target, &args.common)?);
             }
-            let mut open = link.take().map_or_else(|| Link::connect(&target, &args.reach), Ok)?;
+            let mut open = link.take().map_or_else(|| Link::connect(&target, &args.common), Ok)?;
             send(source, &mut open)?;
             link = Some(open);
             Ok(())

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::draft::{Draft, is_known_option};
+use super::draft::{Draft, is_known_option, is_limit};
 use super::file::{ConfigFile, Names, Setting};
 use super::places::{Common, hosts, loopback, places, strings};
 use super::{Error, Origin, files};
@@ -25,8 +25,11 @@ pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Servi
         let options = draft.options(row.kind, &defaults)?;
         // What is wrong with a service that does not run is said all the same.
         let places = places(draft, row, &options, services.len(), &common)?;
+        let mut policy = draft.policy(places.iter().any(|place| place.at.is_open()), &defaults)?;
+        draft.check_banner(&policy, &options)?;
+        policy.banner = policy.banner.filter(|_| options.takes_banner());
         if chosen.contains(&draft.name) {
-            services.push(Service { name: draft.name.clone(), row, options });
+            services.push(Service { name: draft.name.clone(), row, options, policy });
             all_places.extend(places);
         }
     }
@@ -158,7 +161,7 @@ fn common(args: &ServeArgs, file: &ConfigFile) -> Result<Common, Error> {
 fn defaults(file: &ConfigFile) -> Result<Vec<Setting>, Error> {
     let options: Vec<Setting> =
         file.defaults.iter().filter(|setting| setting.key != "bind").cloned().collect();
-    match options.iter().find(|setting| !is_known_option(setting)) {
+    match options.iter().find(|setting| !is_limit(setting) && !is_known_option(setting)) {
         None => Ok(options),
         Some(unknown) => {
             let message = format_args!("defaults: unknown key \"{}\"; no protocol has it", unknown.key);

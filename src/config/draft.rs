@@ -5,6 +5,7 @@ use toml::{Table, Value};
 use super::explain::{explain, is_unknown_key};
 use super::file::Setting;
 use super::{Error, Origin};
+use crate::access::Policy;
 use crate::protocol::{Kind, Options, Row, TABLE};
 
 /// Keys of every service; all others are options of its protocol.
@@ -83,7 +84,7 @@ impl Draft {
     /// The protocol's options. `defaults` count where the protocol knows them and nothing else is set.
     pub(super) fn options(&self, kind: Kind, defaults: &[Setting]) -> Result<Options, Error> {
         let mut table = Table::new();
-        for setting in defaults {
+        for setting in defaults.iter().filter(|setting| !is_limit(setting)) {
             match accept(kind, setting) {
                 Ok(value) => drop(table.insert(setting.key.clone(), value)),
                 Err(message) if is_unknown_key(&message) => {}
@@ -93,20 +94,66 @@ impl Draft {
                 }
             }
         }
-        for setting in self.settings.iter().filter(|setting| !SHARED_KEYS.contains(&setting.key.as_str())) {
+        for setting in self.settings.iter().filter(|it| !is_shared(&it.key)) {
             let value = accept(kind, setting).map_err(|message| self.refuse(setting, &message))?;
             table.insert(setting.key.clone(), value);
         }
         Options::parse(kind, table).map_err(|error| self.own_error(&explain(error.message(), &[])))
     }
 
+    /// Who may use the service, and how much of it. One that others can reach begins with limits.
+    pub(super) fn policy(&self, is_open: bool, defaults: &[Setting]) -> Result<Policy, Error> {
+        let mut policy = if is_open { Policy::for_open_bind() } else { Policy::default() };
+        for setting in defaults.iter().filter(|setting| is_limit(setting)) {
+            set(&mut policy, setting).map_err(|message| {
+                Error::at(&setting.origin, format_args!("defaults.{}: {message}", setting.key))
+            })?;
+        }
+        for setting in self.settings.iter().filter(|setting| is_limit(setting)) {
+            set(&mut policy, setting).map_err(|message| self.error(setting, &message))?;
+        }
+        Ok(policy)
+    }
+
+    /// Makes sure that a banner breaks no protocol.
+    pub(super) fn check_banner(&self, policy: &Policy, options: &Options) -> Result<(), Error> {
+        if policy.banner.is_none() || options.takes_banner() {
+            return Ok(());
+        }
+        let message = "this protocol has no place for a banner: it would be taken for an answer";
+        match self.get("banner") {
+            Some(setting) => Err(self.error(setting, message)),
+            // A default is for those that have a place for it.
+            None => Ok(()),
+        }
+    }
+
     fn refuse(&self, setting: &Setting, message: &str) -> Error {
-        let text = explain(message, &SHARED_KEYS);
+        let text = explain(message, &[&SHARED_KEYS[..], &Policy::KEYS[..]].concat());
         if is_unknown_key(message) && matches!(setting.origin, Origin::File(..)) {
             return path_error(&setting.origin, &self.name, &text);
         }
         self.error(setting, &text)
     }
+}
+
+fn is_shared(key: &str) -> bool {
+    SHARED_KEYS.contains(&key) || Policy::KEYS.contains(&key)
+}
+
+/// Whether it is for every service, of whatever protocol.
+pub(super) fn is_limit(setting: &Setting) -> bool {
+    Policy::KEYS.contains(&setting.key.as_str())
+}
+
+/// Sets it: the value given, or else, from a flag, what was typed.
+fn set(policy: &mut Policy, setting: &Setting) -> Result<(), String> {
+    let complaint = match policy.set(&setting.key, setting.value.clone()) {
+        Ok(()) => return Ok(()),
+        Err(complaint) => explain(&complaint, &[]),
+    };
+    let typed = setting.typed.as_ref().map(|text| Value::String(text.clone()));
+    typed.and_then(|text| policy.set(&setting.key, text).ok()).ok_or(complaint)
 }
 
 /// Whether any of the protocols has an option of this name.

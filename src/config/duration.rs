@@ -4,15 +4,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// Reads a duration that is not negative.
+/// The longest there is, ten years: nobody waits that long, and every clock can still add a few of them
+/// to its time (`Instant + Duration` panics where it cannot).
+pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Reads a duration that is not negative, and [`LONGEST`] at the most.
 ///
 /// # Errors
 /// What is wrong with it, in a few words.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let span: Option<jiff::SignedDuration> = text.trim().parse().ok();
-    let duration = span.and_then(|span| Duration::try_from(span).ok());
-    duration
-        .ok_or_else(|| format!("{text:?} is no duration, which looks like \"25ms\", \"5s\" or \"1m 30s\""))
+    let duration = span
+        .and_then(|span| Duration::try_from(span).ok())
+        .ok_or_else(|| format!("{text:?} is no duration, which looks like \"25ms\", \"5s\" or \"1m 30s\""))?;
+    if duration > LONGEST {
+        return Err(format!("{text:?} is longer than ten years"));
+    }
+    Ok(duration)
 }
 
 /// Reads a duration from a string.
@@ -33,6 +41,14 @@ mod tests {
         assert_eq!(parse("5 s"), Ok(Duration::from_secs(5)));
         assert_eq!(parse("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse("0s"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_no_clock_can_count_is_refused() {
+        assert_eq!(parse("87600h"), Ok(LONGEST));
+        for long in ["87601h", "9223372036854775807s"] {
+            assert!(parse(long).is_err_and(|message| message.ends_with("longer than ten years")), "{long}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::*;
+use crate::access::Policy;
 use crate::bind::{At, Host};
 use crate::cli;
 use crate::protocol::Options;
@@ -320,4 +321,45 @@ fn a_network_is_as_wide_as_what_the_service_is_bound_to() {
     assert!(addresses(&["--set", "udp-chat.interface=eth0"]).is_empty(), "the one that is named");
     assert_eq!(network(&["--port", "udp-chat=5000"]).port, 5000);
     assert!(plan(&["--set", "udp-chat.listen=udp:127.0.0.1:1"], "").is_err());
+}
+
+fn policy<'a>(plan: &'a Plan, name: &str) -> &'a Policy {
+    &plan.services.iter().find(|service| service.name == name).unwrap().policy
+}
+
+#[test]
+fn limits_are_keys_of_every_service_and_of_the_defaults() {
+    let file = "[defaults]\nper_source = 7\nbanner = \"hello\"\n[service.modify]\nper_source = 8\n";
+    let plan = plan(&["--set", "echo.instances=10", "--set", "echo.cps=50 10s"], file).unwrap();
+    let echo = policy(&plan, "echo");
+    assert_eq!((echo.instances, echo.per_source), (Some(10), Some(7)));
+    assert_eq!(echo.cps.map(|cps| cps.rate), Some(50));
+    assert_eq!(policy(&plan, "modify").per_source, Some(8));
+    assert_eq!(policy(&plan, "modify").banner.as_deref(), Some("hello"));
+    assert_eq!(policy(&plan, "http").banner, None, "HTTP has no place for it");
+}
+
+#[test]
+fn limits_are_on_where_others_can_connect_and_can_be_switched_off() {
+    let open = ["--bind", "0.0.0.0", "--set", "echo.idle=unlimited"];
+    let open = plan(&open, "[service.modify]\nbind = \"127.0.0.1\"\n").unwrap();
+    assert_eq!(policy(&open, "chat"), &Policy::for_open_bind());
+    assert_eq!(policy(&open, "modify"), &Policy::default());
+    assert_eq!(policy(&open, "echo"), &Policy { idle: None, ..Policy::for_open_bind() });
+    assert_eq!(policy(&plan(&[], "").unwrap(), "chat"), &Policy::default());
+}
+
+#[test]
+fn what_is_wrong_with_a_limit_is_said_with_its_place() {
+    let complaint = |file: &str| plan(&[], file).unwrap_err();
+    assert_eq!(
+        complaint("[service.echo]\n\ninstances = -1\n"),
+        "f.toml:3: service.echo.instances: a whole number, or \"unlimited\", is wanted"
+    );
+    assert!(
+        complaint("[defaults]\nonly_from = \"10.0.0.0/33\"\n").starts_with("f.toml:2: defaults.only_from: ")
+    );
+    assert!(complaint("[service.http]\nbanner = \"hi\"\n").contains("no place for a banner"));
+    assert!(complaint("[service.echo]\ninstance = 1\n").contains("instances, per_source, cps"));
+    assert!(plan(&["--set", "echo.idle=0s"], "").unwrap_err().starts_with("--set echo.idle: "));
 }

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::helper::Job;
 use crate::out::Front;
 use crate::protocol::{Handler, table::Probe};
 use crate::shared::tests::shared;

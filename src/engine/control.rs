@@ -1,10 +1,11 @@
 //! What the operator wants: signals, and Esc on the terminal.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
 use super::keyboard::Keyboard;
@@ -16,6 +17,10 @@ pub enum Command {
     Drain,
     /// Stop now: asked a second time.
     Quit,
+    /// Read the configuration again.
+    Reload,
+    /// Write to the log how things are.
+    Dump,
 }
 
 /// Listens to signals and the keyboard. Dropping it restores the terminal.
@@ -23,6 +28,9 @@ pub struct Control {
     signals: Signals,
     keyboard: Keyboard,
     asked: bool,
+    /// HUP has the configuration read again.
+    reloads: bool,
+    waiting: VecDeque<Command>,
 }
 
 impl std::fmt::Debug for Control {
@@ -32,12 +40,25 @@ impl std::fmt::Debug for Control {
 }
 
 impl Control {
-    /// Takes INT, TERM, TSTP and CONT, and the terminal if there is one.
+    /// Takes INT, TERM, TSTP, CONT and USR1, and the terminal if there is one.
     pub fn new() -> io::Result<Self> {
-        let signals = Signals::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT])?;
-        let mut control = Self { signals, keyboard: Keyboard::default(), asked: false };
+        let signals = Signals::new([SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGUSR1])?;
+        let (keyboard, waiting) = (Keyboard::default(), VecDeque::new());
+        let mut control = Self { signals, keyboard, asked: false, reloads: false, waiting };
         control.take_terminal();
         Ok(control)
+    }
+
+    /// Takes HUP as well, which has the configuration read again; unless it is ignored, as `nohup` has it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn take_reloads(&mut self) -> io::Result<()> {
+        if !is_ignored(SIGHUP) {
+            self.signals.add_signal(SIGHUP)?;
+            self.reloads = true;
+        }
+        Ok(())
     }
 
     /// While the terminal is changed, signals that end the program must not leave it so. Without a
@@ -68,12 +89,20 @@ impl Control {
         self.keyboard.esc_due().map(|due| due.saturating_duration_since(Instant::now()))
     }
 
-    /// What the operator wants now, if anything.
+    /// What the operator wants now, if anything; ask until there is nothing.
     pub fn command(&mut self) -> Option<Command> {
+        self.look();
+        self.waiting.pop_front()
+    }
+
+    fn look(&mut self) {
         let mut stop = self.keyboard.is_esc_pressed();
         let mut continued = false;
-        for signal in self.signals.pending() {
+        let signals: Vec<_> = self.signals.pending().collect();
+        for signal in signals {
             match signal {
+                SIGUSR1 => self.waiting.push_back(Command::Dump),
+                SIGHUP if self.reloads && !Keyboard::is_hung_up() => self.waiting.push_back(Command::Reload),
                 SIGTSTP | SIGQUIT | SIGHUP => {
                     // Stopped or ended like any program, but with the terminal as it was found.
                     self.keyboard.give_back_terminal();
@@ -86,9 +115,17 @@ impl Control {
         if continued {
             self.take_terminal();
         }
-        if !stop {
-            return None;
+        if stop {
+            let asked = std::mem::replace(&mut self.asked, true);
+            self.waiting.push_back(if asked { Command::Quit } else { Command::Drain });
         }
-        Some(if std::mem::replace(&mut self.asked, true) { Command::Quit } else { Command::Drain })
     }
+}
+
+/// Whether the process was started with a signal ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }

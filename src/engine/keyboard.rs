@@ -45,6 +45,16 @@ impl Keyboard {
         self.found.is_some()
     }
 
+    /// Whether the terminal that the program was started on has gone.
+    pub(super) fn is_hung_up() -> bool {
+        let stdin = stdin();
+        let mut fds = [PollFd::new(&stdin, PollFlags::empty())];
+        let polled = poll(&mut fds, Some(&Timespec::default()));
+        let is_gone = fds.iter().any(|fd| fd.revents().contains(PollFlags::HUP));
+        // Of a terminal only: a pipe whose writer has ended hangs up as well.
+        polled.is_ok() && is_gone && rustix::fs::fstat(&stdin).is_ok_and(|stat| is_device(stat.st_mode))
+    }
+
     /// Leaves the terminal as it was found. Not from the background: whoever is in front owns it now.
     pub(super) fn give_back_terminal(&mut self) {
         if let Some(found) = self.found.take()
@@ -103,4 +113,8 @@ fn has_input() -> bool {
     let input = stdin();
     let mut fds = [PollFd::from_borrowed_fd(input.as_fd(), PollFlags::IN)];
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|n| n > 0)
+}
+/// A terminal that has hung up no longer says that it is one, but it is a device still.
+fn is_device(mode: u32) -> bool {
+    rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::CharacterDevice
 }

@@ -20,11 +20,15 @@ use slab::Slab;
 
 use super::control::Command;
 use super::datagram::Guard;
+use super::doors::{Doors, Left};
 use super::net::LAST_GENERATION;
 use super::net::{Net, Ready, Source};
+use super::reload::Reload;
 use crate::conn::Pool;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::{ConnId, Why};
+use crate::room::MemberId;
 use crate::service::Service;
 use crate::shared::Shared;
 use crate::time::Time;
@@ -33,12 +37,15 @@ use crate::timer::Timers;
 mod accept;
 mod datagrams;
 mod feed;
+mod operator;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use accept::Acceptor;
 use datagrams::Datagrams;
+use operator::Turns;
 use slot::Slot;
 
 /// What a connection needs of the reactor while it has its turn. Of this, `Conn` is lent an
@@ -47,6 +54,7 @@ use slot::Slot;
 struct Context<N> {
     net: N,
     shared: Arc<Shared>,
+    services: Vec<Service>,
     pool: Pool,
     /// The clock, read once a turn.
     now: Time,
@@ -66,6 +74,8 @@ pub struct Settings {
     pub capacity: usize,
     /// How long a drain may take.
     pub grace: Duration,
+    /// How the configuration is read again.
+    pub reload: Reload,
 }
 
 /// See the module.
@@ -74,7 +84,10 @@ pub struct Reactor<N: Net> {
     context: Context<N>,
     /// The one buffer that every read goes into.
     buffer: Box<[u8]>,
-    services: Vec<Service>,
+    /// Who is let in.
+    doors: Doors,
+    reload: Reload,
+    turns: Turns,
     acceptor: Acceptor<N::Listener>,
     datagrams: Vec<Datagrams<N::Socket, N::Outlet>>,
     /// When what was too much for the last second may be sent out to a network.
@@ -87,6 +100,8 @@ pub struct Reactor<N: Net> {
     /// Connections that ended in this turn.
     dead: Vec<u32>,
     ready: Vec<Ready>,
+    /// Members of rooms that are being fed.
+    hearers: Vec<(MemberId, ConnId)>,
     /// Members of rooms were left for the next turn.
     rooms_pending: bool,
     /// When the rooms have something to do by themselves.
@@ -101,13 +116,24 @@ pub struct Reactor<N: Net> {
 impl<N: Net> Reactor<N> {
     /// A reactor without listeners yet.
     pub fn new(net: N, settings: Settings, guard: Guard) -> Self {
-        let Settings { services, shared, capacity, grace } = settings;
+        let Settings { services, shared, capacity, grace, reload } = settings;
         let buffer = vec![0; limits::READ_BUFFER].into_boxed_slice();
         let now = net.now();
+        let doors = Doors::new(&services);
         Self {
-            context: Context { net, shared, pool: Pool::default(), now, alone: false, draining: false },
+            context: Context {
+                net,
+                shared,
+                services,
+                pool: Pool::default(),
+                now,
+                alone: false,
+                draining: false,
+            },
             buffer,
-            services,
+            doors,
+            reload,
+            turns: Turns::default(),
             acceptor: Acceptor::new(capacity),
             datagrams: Vec::new(),
             speaking_due: Time::NEVER,
@@ -117,6 +143,7 @@ impl<N: Net> Reactor<N> {
             runnable: Vec::new(),
             dead: Vec::new(),
             ready: Vec::with_capacity(limits::EVENTS_PER_POLL),
+            hearers: Vec::new(),
             rooms_pending: false,
             rooms_due: Time::NEVER,
             generation: 0,
@@ -133,6 +160,7 @@ impl<N: Net> Reactor<N> {
     pub fn run(&mut self) -> io::Result<()> {
         while !self.is_drained() {
             let timeout = self.may_sleep();
+            self.turns.end(timeout);
             self.context.net.poll(&mut self.ready, timeout)?;
             self.turn()?;
         }
@@ -145,14 +173,16 @@ impl<N: Net> Reactor<N> {
     /// new connections; then the rooms, so that all that was said in the turn leaves in one write; last,
     /// when nobody can refer to them any more, the slots of the dead.
     fn turn(&mut self) -> io::Result<()> {
-        self.context.now = self.context.net.now();
+        let now = self.context.net.now();
+        self.turns.begin(self.context.now, now);
+        self.context.now = now;
         let mut ready = std::mem::take(&mut self.ready);
         let mut runnable = std::mem::take(&mut self.runnable);
         self.context.alone = ready.len() + runnable.len() <= 1 && !self.rooms_pending;
         for event in ready.drain(..) {
             self.dispatch(event)?;
         }
-        for id in runnable.drain(..) {
+        for id in runnable.drain(usize::from(is_planted(Mutant::RunQueueDropped)).min(runnable.len())..) {
             self.advance(id, Slot::dequeue);
         }
         self.reuse(ready, runnable);
@@ -181,11 +211,21 @@ impl<N: Net> Reactor<N> {
                     self.advance(id, |slot| slot.conn.job_done());
                 }
             }
-            Source::Control => match self.context.net.command() {
-                Some(Command::Drain) => self.drain(),
-                Some(Command::Quit) => return Err(super::stopped_at_once()),
-                None => {}
-            },
+            Source::Control => {
+                while let Some(command) = self.context.net.command() {
+                    self.obey(command)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) -> io::Result<()> {
+        match command {
+            Command::Drain => self.drain(),
+            Command::Quit => return Err(super::stopped_at_once()),
+            Command::Reload => self.read_again(),
+            Command::Dump => self.dump(),
         }
         Ok(())
     }
@@ -193,8 +233,8 @@ impl<N: Net> Reactor<N> {
     /// Moves a connection as far as its share of the turn goes, and sees to what follows from that.
     #[inline]
     fn advance(&mut self, id: ConnId, prepare: impl FnOnce(&mut Slot<N::Stream>)) {
-        let Some(slot) = self.slots.get_mut(id.key as usize).filter(|slot| slot.generation == id.generation)
-        else {
+        let is_meant = |generation| generation == id.generation || is_planted(Mutant::StaleToken);
+        let Some(slot) = self.slots.get_mut(id.key as usize).filter(|slot| is_meant(slot.generation)) else {
             return;
         };
         prepare(slot);
@@ -215,7 +255,9 @@ impl<N: Net> Reactor<N> {
         if slot.has_more_to_do() && slot.enqueue() {
             self.runnable.push(id);
         }
-        self.timers.arm(id.key, slot.conn.deadline(), self.context.now);
+        let patience = self.doors.patience(slot.service.into());
+        let due = slot.conn.deadline().min(slot.patience_due(patience, &self.context));
+        self.timers.arm(id.key, due, self.context.now);
     }
 
     /// Calls whose deadline has come. One that was moved later is armed again.
@@ -223,7 +265,8 @@ impl<N: Net> Reactor<N> {
         while let Some(key) = self.timers.pop(self.context.now) {
             let Some(slot) = self.slots.get_mut(key as usize) else { continue };
             let id = ConnId { key, generation: slot.generation };
-            slot.tick(id, &mut self.context, &mut self.buffer);
+            let patience = self.doors.patience(slot.service.into());
+            slot.tick(id, &mut self.context, &mut self.buffer, patience);
             self.settle(id);
         }
     }
@@ -245,7 +288,16 @@ impl<N: Net> Reactor<N> {
             self.timers.cancel(key);
             if let Some(mut slot) = self.slots.try_remove(key as usize) {
                 let id = ConnId { key, generation: slot.generation };
-                slot.close(id, &mut self.context, &self.services);
+                let left = Left {
+                    source: slot.peer.ip(),
+                    was_in: slot.is_guest(),
+                    read: slot.read,
+                    written: slot.written,
+                };
+                self.doors.leave(slot.service.into(), &left);
+                if slot.is_guest() {
+                    slot.close(id, &mut self.context);
+                }
                 self.acceptor.connection_closed();
             }
         }
@@ -287,7 +339,7 @@ impl<N: Net> Reactor<N> {
             return;
         }
         self.tell_at = Time::NEVER;
-        for id in self.everyone() {
+        for id in self.everyone().into_iter().skip(usize::from(is_planted(Mutant::DrainForgetsOne))) {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {
                 slot.drain(id, &mut self.context, &mut self.buffer);

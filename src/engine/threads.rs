@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,8 @@ use rustix::net::{Shutdown, SocketFlags};
 
 use super::control::{Command, Control};
 use super::datagram::{Exchange, Guard};
+use super::doors::{Doors, Left};
+use super::reload::Reload;
 use super::{Setup, sockets};
 use crate::conn::Conn;
 use crate::limits;
@@ -42,12 +45,14 @@ const CONNECTION_ENDED: Token = Token(usize::MAX - 1);
 /// What all threads know.
 #[derive(Debug)]
 struct State {
-    services: Vec<Service>,
+    services: Mutex<Arc<Vec<Service>>>,
+    /// Who is let in.
+    doors: Mutex<Doors>,
     shared: Arc<Shared>,
     started: Instant,
     draining: AtomicBool,
     /// The sockets of open connections: to tell their threads of a drain.
-    open: Mutex<HashMap<u32, Arc<OwnedFd>>>,
+    open: Mutex<HashMap<u32, Guest>>,
     /// When the main thread will look at the rooms, in milliseconds.
     rooms_due: AtomicU64,
     waker: Waker,
@@ -58,8 +63,23 @@ impl State {
         Time::since_start(self.started.elapsed())
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<OwnedFd>>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<u32, Guest>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The services as they are by now.
+    fn services(&self) -> Arc<Vec<Service>> {
+        Arc::clone(&self.services.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Goes by other services, in the same places, from the next connection on.
+    fn set_services(&self, services: Vec<Service>, inside: Vec<(usize, Option<IpAddr>)>) {
+        self.doors().set_policies(&services, inside.into_iter());
+        *self.services.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
+    }
+
+    fn doors(&self) -> MutexGuard<'_, Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_draining(&self) -> bool {
@@ -101,6 +121,14 @@ impl State {
     }
 }
 
+/// What the main thread knows of a connection.
+#[derive(Debug)]
+struct Guest {
+    stream: Arc<OwnedFd>,
+    service: usize,
+    source: Option<IpAddr>,
+}
+
 /// A listening socket of the main thread.
 #[derive(Debug)]
 struct ListenSocket {
@@ -114,10 +142,11 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), CONNECTION_ENDED)?;
     let (capacity, udp_ports, grace) = (setup.capacity(), setup.udp_ports(), setup.grace);
-    let Setup { services, listeners, shared, mut control, .. } = setup;
+    let Setup { services, listeners, shared, mut control, reload, .. } = setup;
     control.register(poll.registry(), CONTROL)?;
     let state = Arc::new(State {
-        services,
+        doors: Mutex::new(Doors::new(&services)),
+        services: Mutex::new(Arc::new(services)),
         shared,
         started: Instant::now(),
         draining: AtomicBool::new(false),
@@ -140,7 +169,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
             sockets.push(ListenSocket { socket: listener.socket, service: listener.service, waiting: true });
         }
     }
-    MainThread { state, sockets, capacity, next: 0, full: false, said: false }.run(
+    MainThread { state, reload, sockets, capacity, next: 0, full: false, said: false }.run(
         &mut poll,
         &mut control,
         grace,
@@ -150,6 +179,7 @@ pub(super) fn serve(setup: Setup) -> io::Result<()> {
 #[derive(Debug)]
 struct MainThread {
     state: Arc<State>,
+    reload: Reload,
     sockets: Vec<ListenSocket>,
     capacity: usize,
     /// Number of the next connection.
@@ -175,14 +205,35 @@ impl MainThread {
                     socket.waiting = true;
                 }
             }
-            match control.command() {
-                Some(Command::Drain) => break,
-                Some(Command::Quit) => return Err(super::stopped_at_once()),
-                None if self.state.shared.is_stop_due() => break,
-                None => self.accept_all(),
+            if self.obey(control)? || self.state.shared.is_stop_due() {
+                break;
             }
+            self.accept_all();
         }
         self.drain(poll, &mut events, control, grace)
+    }
+
+    /// Does what the operator wants; true if that is to stop.
+    fn obey(&mut self, control: &mut Control) -> io::Result<bool> {
+        while let Some(command) = control.command() {
+            match command {
+                Command::Drain => return Ok(true),
+                Command::Quit => return Err(super::stopped_at_once()),
+                Command::Reload => self.read_again(),
+                Command::Dump => {
+                    log::info!("state: {} open, a thread for each", self.state.open().len());
+                    self.state.doors().lines().for_each(|line| log::info!("state: {line}"));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn read_again(&mut self) {
+        if let Some(services) = self.reload.services() {
+            let inside = self.state.open().values().map(|guest| (guest.service, guest.source)).collect();
+            self.state.set_services(services, inside);
+        }
     }
 
     fn accept_all(&mut self) {
@@ -226,16 +277,29 @@ impl MainThread {
     }
 
     fn start(&mut self, stream: OwnedFd, peer: Peer, service: usize) {
-        let Some(session) = self.state.services.get(service).map(Service::session) else { return };
+        let Some(session) = self.state.services().get(service).map(Service::session) else { return };
+        let entered = {
+            let mut doors = self.state.doors();
+            let entered = doors.enter(service, peer.ip(), self.state.now());
+            if entered.is_err() && !doors.may_tell() {
+                return;
+            }
+            entered
+        };
         let key = self.next;
         self.next = self.next.wrapping_add(1);
         let stream = Arc::new(stream);
-        self.state.open().insert(key, Arc::clone(&stream));
+        let guest =
+            Guest { stream: Arc::clone(&stream), service, source: peer.ip().filter(|_| entered.is_ok()) };
+        self.state.open().insert(key, guest);
         let state = Arc::clone(&self.state);
         let id = ConnId { key, generation: 0 };
-        let work = move || Worker::new(state, id, stream, peer, service, Conn::new(session)).run();
+        let source = peer.ip();
+        let work = move || Worker::new(state, id, stream, (peer, service), Conn::new(session)).run(entered);
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(work) {
             self.pause(&format!("no thread for another connection: {error}"));
+            let left = Left { source, was_in: entered.is_ok(), read: 0, written: 0 };
+            self.state.doors().leave(service, &left);
             self.state.leave(key);
         }
     }
@@ -252,7 +316,7 @@ impl MainThread {
         self.sockets.clear();
         self.state.draining.store(true, Ordering::SeqCst);
         let until = Instant::now() + grace;
-        let open: Vec<_> = self.state.open().values().cloned().collect();
+        let open: Vec<_> = self.state.open().values().map(|guest| Arc::clone(&guest.stream)).collect();
         super::announce_drain(open.len(), grace);
         for stream in open {
             // Where input is unread, its thread is not waiting for any: it will see by itself. To close
@@ -267,8 +331,10 @@ impl MainThread {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => other?,
             }
-            if control.command() == Some(Command::Quit) {
-                return Err(super::stopped_at_once());
+            while let Some(command) = control.command() {
+                if command == Command::Quit {
+                    return Err(super::stopped_at_once());
+                }
             }
         }
         super::announce_end(&self.state.shared);
@@ -278,7 +344,8 @@ impl MainThread {
 
 /// Starts the thread that answers on a datagram socket. It ends with the process.
 fn answer_datagrams(state: Arc<State>, listener: Listener, mut guard: Guard) -> io::Result<()> {
-    let Some(service) = state.services.get(listener.service) else { return Ok(()) };
+    let mut services = state.services();
+    let Some(service) = services.get(listener.service) else { return Ok(()) };
     let mut exchange = Exchange::new(service.session());
     let mut buffer = vec![0; limits::READ_BUFFER];
     let socket = listener.socket;
@@ -295,7 +362,15 @@ fn answer_datagrams(state: Arc<State>, listener: Listener, mut guard: Guard) -> 
                     Err(Errno::AGAIN) => break,
                     Err(_) => continue,
                 };
+                if !Arc::ptr_eq(&services, &state.services()) {
+                    services = state.services();
+                    exchange =
+                        services.get(listener.service).map_or(exchange, |it| Exchange::new(it.session()));
+                }
                 let now = state.now();
+                if !state.doors().hears(listener.service, datagram.peer.ip(), now) {
+                    continue;
+                }
                 if !guard.allows(&datagram.peer, datagram.unicast, now) {
                     continue;
                 }

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Load, Rising};
+use crate::client::common::timeout;
 use crate::client::{Error, Target};
 use crate::config::duration;
 
@@ -112,7 +113,7 @@ pub struct Args {
     #[arg(long, short = 'n', value_name = "N", value_parser = number, help_heading = "How long")]
     pub requests: Option<u64>,
     /// How long a connection, or any byte of a reply, may take
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "5s")]
+    #[arg(long, value_name = "DURATION", value_parser = timeout, default_value = "5s")]
     #[arg(help_heading = "How long")]
     pub timeout: Duration,
 

@@ -194,7 +194,7 @@ impl<'a> Arena<'a> {
             schema: SCHEMA,
             program: concat!("switchboard ", env!("CARGO_PKG_VERSION")).to_owned(),
             began: began.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-            command: self.command(),
+            command: Self::command(),
             machine: self.machine.clone(),
             method: self.method(),
             contestants: self.entrants.iter().map(Entrant::describe).collect(),
@@ -272,7 +272,7 @@ impl<'a> Arena<'a> {
         MemoryRow { connections: held, cells }
     }
 
-    fn command(&self) -> String {
+    fn command() -> String {
         // What the results are written to is the reader's own affair.
         let files = ["--json", "--html", "--svg"];
         let (mut words, mut skip) = (vec!["switchboard".to_owned()], false);

@@ -136,7 +136,7 @@ impl Exchange {
             Recipe::Echo { size } => (Table::random(), *size, stream(None, *size, b"", true)),
             Recipe::Modify { size, template, greeting } => {
                 let change = |line: &[u8]| template.reply(line);
-                let reply_len = table::lines(*size).next().map_or(0, |line| change(&line).len());
+                let reply_len = table::lines(*size).next().map_or(1, |line| change(&line).len());
                 let reply = Table::of_lines(*size, change);
                 let request = Table::of_lines(*size, <[u8]>::to_vec);
                 (request, *size, stream(Some(reply), reply_len, greeting, true))

@@ -3,6 +3,7 @@
 //! There is no prompt: the first line is a message already. A name is given; `/nick` changes it. In the
 //! raw style there are no names, notices or commands: the text alone goes from one to all others.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +82,9 @@ impl LineProtocol for Chat {
 
     fn message(&mut self, message: &Message<'_>, cx: &mut Cx<'_>) -> Flow {
         self.flood.count(self.options.rate(), cx);
-        let text = String::from_utf8_lossy(&message.text);
+        // Good text is found to be good much faster than it is repaired.
+        let text = str::from_utf8(&message.text)
+            .map_or_else(|_| String::from_utf8_lossy(&message.text), Cow::Borrowed);
         self.announce(cx);
         if self.options.is_raw() {
             return self.say(Kind::Said, &text, cx);
@@ -135,6 +138,17 @@ impl LineProtocol for Chat {
 }
 
 impl Chat {
+    /// What must be kept of it while it says nothing; `None` if that is more.
+    pub(super) fn at_rest(&self, now: Time) -> Option<MemberId> {
+        self.member.filter(|_| self.is_known && self.flood.is_settled(now))
+    }
+
+    /// The conversation of which this was kept.
+    pub(super) fn woken(options: &Arc<Options>, member: MemberId) -> Self {
+        let options = Arc::clone(options);
+        Self { options, member: Some(member), flood: Flood::default(), is_known: true }
+    }
+
     fn announce(&mut self, cx: &Cx<'_>) {
         if let Some(id) = self.member
             && !std::mem::replace(&mut self.is_known, true)

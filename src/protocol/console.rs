@@ -41,6 +41,10 @@ struct State {
 impl Protocol for Console {
     type Options = Options;
 
+    fn takes_banner() -> bool {
+        false
+    }
+
     fn prepare(options: &Options) -> Result<(), String> {
         options.prepare()
     }
@@ -60,6 +64,10 @@ impl Handler for Console {
     fn open(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.0.wait(cx);
         Flow::Continue
+    }
+
+    fn turn_away(&mut self, refusal: crate::access::Refusal, cx: &mut Cx<'_>) -> Flow {
+        super::http::reply::turn_away(refusal, cx)
     }
 
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow {

@@ -15,7 +15,7 @@ use self::head::{Found, Search};
 use self::refusal::{Refusal, Status};
 use self::reply::Sent;
 use self::request::{Exchange, Framing, Request};
-use self::serve::{Served, at_once, serve};
+use self::serve::{AtOnce, Served, at_once, serve};
 use self::stage::{Marks, Stage, Waiting, Work};
 use super::{Cx, Flow, Handler, Protocol, Why};
 use crate::limits;
@@ -37,7 +37,7 @@ mod page;
 pub(in crate::protocol) mod plain;
 mod ranges;
 mod refusal;
-mod reply;
+pub(in crate::protocol) mod reply;
 mod request;
 mod resource;
 mod root;
@@ -69,6 +69,10 @@ impl Protocol for Http {
         let _ = options.private.set(private.to_vec());
     }
 
+    fn takes_banner() -> bool {
+        false
+    }
+
     fn new(options: &Arc<Options>) -> Self {
         Self(Stage::new(options))
     }
@@ -78,6 +82,10 @@ impl Handler for Http {
     fn open(&mut self, cx: &mut Cx<'_>) -> Flow {
         *cx.deadline = cx.now.after(self.0.options().first_byte_timeout);
         Flow::Continue
+    }
+
+    fn turn_away(&mut self, refusal: crate::access::Refusal, cx: &mut Cx<'_>) -> Flow {
+        reply::turn_away(refusal, cx)
     }
 
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow {
@@ -178,15 +186,18 @@ impl Http {
         if matches!(rest, [] | [b'\r']) {
             return Some(self.0.progress().ending.map_or(Flow::Continue, Flow::Finish));
         }
-        if !self.has_begun()
-            && let Some((length, mut request)) = ordinary::parse(rest)
-        {
-            let head = cx.input.take(length);
-            if let Some(sent) = at_once(self.0.options(), &request, cx) {
+        if !self.has_begun() {
+            let AtOnce { answered, more } = at_once(self.0.options(), cx);
+            if let Some((head, sent)) = answered {
                 self.note(head, sent, cx);
-                return self.answered(true, cx);
+                self.reply(cx);
             }
-            return self.begin(head, &mut request, cx);
+            if let Some((head, mut request)) = more {
+                return self.begin(head, &mut request, cx);
+            }
+            if answered.is_some() {
+                return None;
+            }
         }
         match self.0.progress().search.advance(rest) {
             Err(refusal) => Some(self.refuse(&refusal, rest, cx)),

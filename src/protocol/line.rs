@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use super::{Answer, Cx, Flow, Handler, Why};
+use crate::access::Refusal;
 use crate::escape::Escaped;
-use crate::framing::{End, Lines, Message, Next, Telnet};
+use crate::framing::{End, Lines, LinesAtRest, Message, Next, Telnet};
 use crate::helper::Job;
 use crate::limits;
 use crate::room::MemberId;
@@ -155,6 +156,22 @@ impl<T: LineProtocol> Line<T> {
     }
 }
 
+impl<T: LineProtocol> Line<T> {
+    /// What must be kept of it while no input waits; `None` if more than that is going on, or the protocol
+    /// says so.
+    #[inline]
+    pub fn at_rest<R>(&self, protocol: impl FnOnce(&T) -> Option<R>) -> Option<(R, LinesAtRest)> {
+        let State { lines, quiet_at, ending, protocol: state } = &*self.0;
+        let is_calm = *quiet_at == Time::NEVER && ending.is_none();
+        protocol(state).filter(|_| is_calm).map(|rest| (rest, lines.at_rest()))
+    }
+
+    /// The conversation of which this was kept.
+    pub fn woken(lines: LinesAtRest, protocol: T) -> Self {
+        Self(Box::new(State { lines: lines.into(), quiet_at: Time::NEVER, ending: None, protocol }))
+    }
+}
+
 impl<T: LineProtocol> State<T> {
     /// Handles every whole message while the output has room, and the end if it has come.
     fn messages(&mut self, cx: &mut Cx<'_>) -> Flow {
@@ -252,6 +269,10 @@ impl<T: LineProtocol> Handler for Line<T> {
         state.protocol.open(cx)
     }
 
+    fn turn_away(&mut self, refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
+        refuse(refusal, cx)
+    }
+
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.0.restart_quiet(cx);
         self.0.messages(cx)
@@ -316,6 +337,12 @@ pub fn complain(problem: &str, sent: &[u8], advice: &str, end: End, cx: &mut Cx<
     let quoted = Escaped::bounded(sent, 60);
     cx.out.print(format_args!("error: {problem} \"{quoted}\"; {advice}"));
     cx.out.push(end.or_lf());
+}
+
+/// Tells, in a line, why a peer is not let in.
+pub fn refuse(refusal: Refusal, cx: &mut Cx<'_>) -> Flow {
+    cx.out.print(format_args!("error: {}\r\n", refusal.reason()));
+    Flow::Finish(Why::Refused)
 }
 
 /// Refuses a message that is longer than `max` bytes.

@@ -102,6 +102,13 @@ macro_rules! protocols {
                 }
             }
 
+            /// See [`Protocol::takes_banner`].
+            pub fn takes_banner(&self) -> bool {
+                match self {
+                    $(Self::$variant(_) => <$handler as Protocol>::takes_banner(),)*
+                }
+            }
+
             /// The network that it speaks to, if it does: see [`Protocol::network`].
             pub fn network(&self) -> Place {
                 match self {

@@ -90,6 +90,8 @@ protocols! {
         try_it: "echo reqtime | nc -N {host} {port}",
     }
     => {
+        /// A member of a room in whose conversation nothing is going on.
+        AtRest(super::rest::AtRest),
         /// `/ws/chat` of `console`.
         WebChat(super::websocket::WebSocket<super::console::chat::WebChat>),
         /// `/ws/echo` of `console`.

@@ -15,6 +15,10 @@ pub struct TimeOfDay;
 impl Protocol for TimeOfDay {
     type Options = NoOptions;
 
+    fn takes_banner() -> bool {
+        false
+    }
+
     fn new(_: &Arc<NoOptions>) -> Self {
         Self
     }

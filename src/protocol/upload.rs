@@ -114,6 +114,10 @@ impl Protocol for Upload {
 }
 
 impl Handler for Upload {
+    fn turn_away(&mut self, refusal: crate::access::Refusal, cx: &mut Cx<'_>) -> Flow {
+        super::line::refuse(refusal, cx)
+    }
+
     fn input(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.0.run(cx)
     }

@@ -111,6 +111,27 @@ impl<T: FrameProtocol> WebSocket<T> {
     }
 }
 
+impl<T: FrameProtocol> WebSocket<T> {
+    /// What must be kept of it between two messages: what the protocol says, and whether the peer was
+    /// asked if it is there. `None` if more than that is going on.
+    #[inline]
+    pub fn at_rest<R>(&self, protocol: impl FnOnce(&T) -> Option<R>) -> Option<(R, bool)> {
+        let State { reader, phase, protocol: state } = &*self.0;
+        let asked = match phase {
+            Phase::Open => false,
+            Phase::Asked => true,
+            Phase::Closing(_) => return None,
+        };
+        protocol(state).filter(|_| reader.is_idle()).map(|rest| (rest, asked))
+    }
+
+    /// The conversation of which this was kept.
+    pub fn woken(asked: bool, protocol: T) -> Self {
+        let phase = if asked { Phase::Asked } else { Phase::Open };
+        Self(Box::new(State { reader: Reader::default(), phase, protocol }))
+    }
+}
+
 impl<T: FrameProtocol> State<T> {
     /// Handles every whole frame while the output has room.
     fn frames(&mut self, cx: &mut Cx<'_>) -> Flow {

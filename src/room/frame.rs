@@ -3,9 +3,8 @@
 use serde::Serialize;
 
 use super::form::Entry;
-
-/// The first byte of a text message in one frame (RFC 6455, 5.2).
-const FINAL_TEXT: u8 = 0x81;
+use crate::protocol::websocket::Opcode;
+use crate::protocol::websocket::frame::ServerHead;
 
 #[derive(Debug, Serialize)]
 struct Body<'a> {
@@ -64,17 +63,8 @@ fn append(body: &impl Serialize, to: &mut Vec<u8>) {
     // Writing strings and numbers to a vector cannot fail.
     let _ = serde_json::to_writer(&mut *to, body);
     let len = to.len() - start;
-    to.splice(start..start, header(len));
-}
-
-/// The header of a text frame of this length: 2, 4 or 10 bytes.
-fn header(len: usize) -> impl Iterator<Item = u8> {
-    let (short, rest): (u8, Vec<u8>) = match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(len @ 0..=125), _) => (len, Vec::new()),
-        (_, Ok(len)) => (126, len.to_be_bytes().to_vec()),
-        _ => (127, (len as u64).to_be_bytes().to_vec()),
-    };
-    [FINAL_TEXT, short].into_iter().chain(rest)
+    let head = ServerHead::new(true, Opcode::Text, len);
+    to.splice(start..start, head.as_bytes().iter().copied());
 }
 
 #[cfg(test)]
@@ -114,9 +104,6 @@ mod tests {
         let lengths: Vec<u8> = [0, 1000, 70_000].iter().map(|n| frame(&"x".repeat(*n), 0)[1]).collect();
         assert!(lengths[0] < 126 && lengths[1..] == [126, 127], "{lengths:?}");
         assert_eq!(body(&frame(&"x".repeat(70_000), 0))["text"], "x".repeat(70_000));
-        assert_eq!(header(125).collect::<Vec<_>>(), [0x81, 125]);
-        assert_eq!(header(126).collect::<Vec<_>>(), [0x81, 126, 0, 126]);
-        assert_eq!(header(65_536).collect::<Vec<_>>(), [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
     }
 
     #[test]

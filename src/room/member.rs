@@ -8,6 +8,7 @@ use bitflags::bitflags;
 use super::form::{Form, Kind};
 use super::frame;
 use super::log::{Audience, Log, Record};
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::ConnId;
 use crate::time::Time;
 
@@ -264,7 +265,8 @@ impl Member {
             budget -= offered.len();
             fed += taken;
             if taken == bytes.len() {
-                self.pass_to(run.end, log);
+                let past = if is_planted(Mutant::CursorOffByOne) { 2 } else { 0 };
+                self.pass_to((run.end + past).min(log.end()), log);
             } else {
                 let (cursor, into) = log.place(form, run.first, offset + taken);
                 self.pass_to(cursor, log);
@@ -278,7 +280,7 @@ impl Member {
 
     /// Puts the rest of an entry that is half sent aside; it comes before anything else.
     pub(super) fn keep_rest(&mut self, form: Form, log: &Log) {
-        if self.offset > 0 {
+        if self.offset > 0 && !is_planted(Mutant::HalfLineLost) {
             let entry = log.bytes(form, self.cursor, self.cursor + 1);
             let rest = entry.get(self.offset as usize..).unwrap_or_default();
             self.extra().rest.extend_from_slice(rest);
@@ -314,7 +316,7 @@ impl Member {
     /// The next entries for it. Mostly that is all there are.
     fn run(&self, form: Form, log: &Log) -> Run {
         let end = log.end();
-        let own = self.is(Flags::OWN_AHEAD) && !form.hears_own();
+        let own = self.is(Flags::OWN_AHEAD) && !form.hears_own() && !is_planted(Mutant::OwnEchoed);
         if !own && !self.is(Flags::IN_HISTORY) && self.privates == log.privates_before(end) {
             return Run { first: self.cursor, end };
         }

@@ -6,7 +6,8 @@ use crate::escape::is_hidden;
 
 /// Control and reordering characters are taken out, a tab becomes a blank.
 pub(super) fn displayable(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+    // All bytes, not up to the first bad one: that is done many at once.
+    if text.bytes().fold(true, |is_plain, b| is_plain & matches!(b, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
     let shown = |c: char| if c == '\t' { Some(' ') } else { (!is_hidden(c)).then_some(c) };

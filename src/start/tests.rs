@@ -8,7 +8,12 @@ use crate::service::Listener;
 fn services() -> Vec<Service> {
     let service = |name: &str| {
         let row = Row::find(name).unwrap();
-        Service { name: name.to_owned(), row, options: Options::parse(row.kind, toml::Table::new()).unwrap() }
+        Service {
+            name: name.to_owned(),
+            row,
+            options: Options::parse(row.kind, toml::Table::new()).unwrap(),
+            policy: crate::access::Policy::default(),
+        }
     };
     ["http", "echo", "chat"].map(service).into()
 }

@@ -1,9 +1,10 @@
 """Lab A: a chat server with select. What comes from one client goes to all the others, as it is."""
 import select
 import socket
+import sys
 
 listener = socket.socket()
-listener.bind(("127.0.0.1", 0))
+listener.bind(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0))
 listener.listen(5)
 print("port", listener.getsockname()[1])
 clients = []

@@ -9,7 +9,7 @@ modify = {
     "echo": lambda text: text,
 }[sys.argv[2]]
 listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-listener.bind(("127.0.0.1", int(sys.argv[1])))
+listener.bind(("0.0.0.0", int(sys.argv[1])))
 listener.listen(5)
 print("port", listener.getsockname()[1], flush=True)
 while True:

@@ -16,7 +16,7 @@ use switchboard::cli::EngineName;
 use switchboard::protocol::TABLE;
 use tempfile::TempDir;
 
-use super::{PATIENCE, wait_for};
+use super::{PATIENCE, own_settings, wait_for};
 
 /// Every engine there is, as the command line knows them.
 pub fn engines() -> impl Iterator<Item = &'static str> {
@@ -88,7 +88,7 @@ impl Start {
             }
         };
         let file = |name: &str| File::create(dir.path().join(name)).unwrap();
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SWITCHBOARD_")) {
+        for name in own_settings() {
             command.env_remove(name);
         }
         command.args(&words[1..]).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));

@@ -15,8 +15,10 @@ pub mod own;
 pub mod proc;
 pub mod program;
 pub mod proxy;
+pub mod stage;
 pub mod stress;
 pub mod terminal;
+pub mod transcript;
 
 pub use browser::Browser;
 pub use daemon::{Daemon, Start};
@@ -33,15 +35,16 @@ pub fn have(programs: &[&str], what: &str) -> bool {
     if missing.is_empty() {
         return true;
     }
-    leave_out(what, &format!("not installed: {missing:?}"));
-    let all = std::env::var_os("SWITCHBOARD_TESTS").is_some_and(|which| which == "all");
-    assert!(!all, "{what}: not installed: {missing:?}");
+    left_out(&format!("  {what} (not installed: {missing:?})"));
     false
 }
 
-/// Says what was not tried, and why.
-pub fn leave_out(what: &str, why: &str) {
-    std::fs::write("/dev/stderr", format!("\nLEFT OUT: {what} ({why})\n")).unwrap();
+/// What in this process's environment changes what a program prints, or is a setting of the daemon's: a
+/// test's programs run without it. (A CI run often has `CI`, which makes clap colour what it prints.)
+pub fn own_settings() -> Vec<String> {
+    let shows = ["CI", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "NO_COLOR"];
+    let is_ours = |name: &String| name.starts_with("SWITCHBOARD_") || shows.contains(&name.as_str());
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(is_ours).collect()
 }
 
 /// Waits until `ready` has an answer; `None` when it had none within the time.
@@ -63,10 +66,19 @@ pub fn wait_for<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) -> Op
 /// when all is green, too. Where everything must run (`SWITCHBOARD_TESTS=all`, see `tests/run`), it is a
 /// failure.
 pub fn left_out(what: &str) {
-    if let Ok(mut terminal) = OpenOptions::new().append(true).open("/dev/stderr") {
-        // In one write, so that tests beside this one do not come between.
-        let _ = terminal.write_all(format!("\nLEFT OUT:\n{what}\n").as_bytes());
-    }
+    say_past_the_capture(&format!("\nLEFT OUT:\n{what}\n"));
     let all = std::env::var_os("SWITCHBOARD_TESTS").is_some_and(|which| which == "all");
     assert!(!all, "left out:\n{what}");
+}
+
+/// Says what a test left out because this machine does not allow it, which installing nothing changes.
+pub fn not_allowed(what: &str, why: &str) {
+    say_past_the_capture(&format!("\nLEFT OUT: {what} ({why})\n"));
+}
+
+fn say_past_the_capture(text: &str) {
+    if let Ok(mut terminal) = OpenOptions::new().append(true).open("/dev/stderr") {
+        // In one write, so that tests beside this one do not come between.
+        let _ = terminal.write_all(text.as_bytes());
+    }
 }

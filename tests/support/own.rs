@@ -16,7 +16,7 @@ pub struct Ran {
 /// Runs `switchboard ARGUMENT..` with this standard input, within a time.
 pub fn run_with(arguments: &[&str], input: &[u8]) -> Ran {
     let mut command = Command::cargo_bin("switchboard").unwrap();
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SWITCHBOARD_")) {
+    for name in super::own_settings() {
         command.env_remove(name);
     }
     command.env("TZ", "UTC").timeout(Duration::from_secs(60)).write_stdin(input);

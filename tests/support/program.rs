@@ -33,6 +33,9 @@ impl Program {
     /// Starts it. Standard error is read together with standard output.
     pub fn start<S: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = S>) -> Self {
         let mut command = Command::new(name);
+        for variable in super::own_settings() {
+            command.env_remove(variable);
+        }
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let output = Arc::default();

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::own_settings;
+
 /// The program with these arguments, and none of this process's settings.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SWITCHBOARD_")) {
+    for name in own_settings() {
         command.env_remove(name);
     }
     command.arg("stress").args(arguments).stdin(Stdio::null());

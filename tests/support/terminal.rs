@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
-use super::{PATIENCE, wait_for};
+use super::{PATIENCE, own_settings, wait_for};
 
 /// Lines that scroll off the top and are kept.
 const SCROLLBACK: usize = 20_000;
@@ -34,7 +34,10 @@ impl Terminal {
     pub fn start_with(arguments: &[&str], variables: &[(&str, &str)], columns: u16, rows: u16) -> Self {
         let (ours, theirs) = pair(columns, rows);
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-        command.args(arguments).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        for name in own_settings() {
+            command.env_remove(name);
+        }
+        command.args(arguments).env("TERM", "xterm-256color");
         command.envs(variables.iter().copied());
         command.stdin(Stdio::from(theirs.try_clone().unwrap()));
         command.stdout(Stdio::from(theirs.try_clone().unwrap()));

@@ -2,11 +2,15 @@
 
 use rustix::io::Errno;
 
+use super::super::doors::Left;
 use super::super::net::Net;
 use super::slot::Slot;
 use super::{Reactor, conn_id};
+use crate::access::Refusal;
 use crate::conn::Conn;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
+use crate::protocol::{ConnId, Why};
 use crate::time::Time;
 
 /// One listener.
@@ -68,7 +72,7 @@ impl<N: Net> Reactor<N> {
 
     /// Lets in who waits.
     pub(super) fn accept_all(&mut self) {
-        if self.acceptor.paused_until <= self.context.now {
+        if self.acceptor.paused_until <= self.context.now && !is_planted(Mutant::AcceptNotResumed) {
             self.acceptor.paused_until = Time::NEVER;
         }
         if !self.acceptor.has_waiting() {
@@ -97,6 +101,7 @@ impl<N: Net> Reactor<N> {
         match self.context.net.accept(&socket.listener) {
             Ok((stream, peer)) => {
                 let service = socket.service;
+                socket.waiting &= !is_planted(Mutant::AcceptShareForgotten);
                 self.add_connection(stream, peer, service);
                 true
             }
@@ -122,22 +127,68 @@ impl<N: Net> Reactor<N> {
     }
 
     fn add_connection(&mut self, stream: N::Stream, peer: crate::peer::Peer, service: u16) {
-        let Some(options) = self.services.get(usize::from(service)).map(|service| &service.options) else {
+        let Some(options) = self.context.services.get(usize::from(service)).map(|service| &service.options)
+        else {
             return;
         };
         let conn = Conn::new(options.session());
-        self.generation = if self.generation == super::LAST_GENERATION { 0 } else { self.generation + 1 };
-        let slot = Slot::new(conn, stream, peer, service, self.generation, self.context.now);
-        let key = self.slots.insert(slot);
-        let id = conn_id(key, self.generation);
-        let Some(slot) = self.slots.get_mut(key) else { return };
-        if let Err(error) = slot.watch(id, &mut self.context) {
-            log::warn!("cannot watch a connection: {error}");
-            self.slots.remove(key);
-            return;
+        let entered = self.doors.enter(service.into(), peer.ip(), self.context.now);
+        if let Err(refusal) = entered {
+            return self.turn_away(refusal, conn, stream, peer, service);
+        }
+        let id = self.place(Slot::new(conn, stream, peer, service, 0, self.context.now));
+        let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
+        if let Some(banner) = self.doors.banner(service.into()) {
+            slot.with_env(id, &mut self.context, |conn, env| conn.greet(banner, env));
         }
         self.context.shared.observer.opened();
         slot.open(id, &mut self.context, &mut self.buffer);
+        slot.look(id, &mut self.context, &mut self.buffer);
+        self.watch(id);
+    }
+
+    /// Has a connection watched from now on. One that has come and gone with one request never needs an event.
+    fn watch(&mut self, id: ConnId) {
+        if let Some(slot) = self.slots.get_mut(id.key as usize)
+            && !slot.is_dead()
+            && let Err(error) = slot.watch(id, &mut self.context)
+        {
+            log::warn!("cannot watch a connection: {error}");
+            slot.conn.fail(Why::Failed);
+        }
         self.settle(id);
+    }
+
+    /// Gives a connection a slot.
+    fn place(&mut self, mut slot: Slot<N::Stream>) -> ConnId {
+        self.generation = if self.generation == super::LAST_GENERATION { 0 } else { self.generation + 1 };
+        slot.generation = self.generation;
+        conn_id(self.slots.insert(slot), self.generation)
+    }
+
+    /// Says why somebody is not let in, where the protocol has words and not too many are being told.
+    fn turn_away(
+        &mut self,
+        refusal: Refusal,
+        conn: Conn,
+        stream: N::Stream,
+        peer: crate::peer::Peer,
+        service: u16,
+    ) {
+        if !self.doors.may_tell() {
+            return;
+        }
+        let left = Left { source: None, was_in: false, read: 0, written: 0 };
+        let mut slot = Slot::new(conn, stream, peer, service, 0, self.context.now).refused();
+        let nobody = ConnId { key: u32::MAX, generation: 0 };
+        slot.with_env(nobody, &mut self.context, |conn, env| conn.refuse(refusal, env));
+        if slot.is_dead() {
+            return self.doors.leave(service.into(), &left);
+        }
+        let id = self.place(slot);
+        if let Some(slot) = self.slots.get_mut(id.key as usize) {
+            slot.go_out(&mut self.context, &mut self.buffer);
+        }
+        self.watch(id);
     }
 }

@@ -9,6 +9,7 @@ use super::super::outlet::Speaker;
 use super::Reactor;
 use crate::limits;
 use crate::room::{Fed, Rooms};
+use crate::service::Service;
 use crate::time::Time;
 
 /// A socket and the session that answers on it.
@@ -16,6 +17,7 @@ use crate::time::Time;
 pub(super) struct Datagrams<S, O> {
     socket: S,
     exchange: Exchange,
+    service: u16,
     outlet: Option<(O, Speaker)>,
     /// Datagrams wait, as far as is known.
     waiting: bool,
@@ -25,14 +27,16 @@ impl<N: Net> Reactor<N> {
     /// Answers what comes to a datagram socket of the service of this index, from now on.
     /// With an outlet its session is a member of a room, and what it hears leaves there.
     pub fn add_datagrams(&mut self, socket: N::Socket, service: u16, outlet: Option<N::Outlet>) {
-        let Some(service) = self.services.get(usize::from(service)) else { return };
-        let mut exchange = Exchange::new(service.session());
+        let Some(session) = self.context.services.get(usize::from(service)).map(Service::session) else {
+            return;
+        };
+        let mut exchange = Exchange::new(session);
         let outlet = outlet.map(|outlet| {
             exchange.open(Speaker::id(self.datagrams.len()), &self.context.shared, self.context.now);
             let (own, chat) = self.context.net.ports(&outlet);
             (outlet, Speaker::new(own, chat))
         });
-        self.datagrams.push(Datagrams { socket, exchange, outlet, waiting: true });
+        self.datagrams.push(Datagrams { socket, exchange, service, outlet, waiting: true });
     }
 
     /// Sends out what the room has for the datagram socket of this index. The room offers it once; what must
@@ -60,6 +64,15 @@ impl<N: Net> Reactor<N> {
             self.speaking_due = Time::NEVER;
             for index in 0..self.datagrams.len() {
                 self.speak(index, rooms);
+            }
+        }
+    }
+
+    /// Answers by the options that the services have by now. Who speaks to a network stays in its room.
+    pub(super) fn renew_datagrams(&mut self) {
+        for it in self.datagrams.iter_mut().filter(|it| it.outlet.is_none()) {
+            if let Some(service) = self.context.services.get(usize::from(it.service)) {
+                it.exchange = Exchange::new(service.session());
             }
         }
     }
@@ -98,6 +111,9 @@ impl<N: Net> Reactor<N> {
             // An earlier reply was refused (ICMP), or the like: of no concern to the next datagram.
             Err(_) => return true,
         };
+        if !self.doors.hears(it.service.into(), datagram.peer.ip(), context.now) {
+            return true;
+        }
         let bytes = self.buffer.get(..datagram.len).unwrap_or_default();
         if let Some((_, speaker)) = &mut it.outlet {
             if speaker.hears(bytes, &datagram.peer, context.now) {

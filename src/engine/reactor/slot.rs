@@ -6,15 +6,17 @@ use bitflags::bitflags;
 use rustix::io::Errno;
 
 use super::super::net::{Net, Ready};
+use super::super::patience::Patience;
 use super::Context;
+use super::watch::low;
 use crate::conn::{Conn, Env, Life};
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
-use crate::room::{Fed, Rooms};
-use crate::service::Service;
+use crate::room::{Fed, MemberId, Rooms};
 use crate::time::Time;
 
 bitflags! {
@@ -26,11 +28,13 @@ bitflags! {
         const WRITABLE = 1 << 1;
         /// The peer's end was seen coming: read until 0, for no other event will.
         const READ_CLOSED = 1 << 2;
-        /// The room has more for it than one turn allows.
+        /// The room has something for it: more than one turn allows, or its socket took nothing.
         const UNHEARD = 1 << 3;
         const IN_RUN_QUEUE = 1 << 4;
         /// Something was read, since a drain began if there is one.
         const STIRRED = 1 << 5;
+        /// It was not let in, and is only told why.
+        const REFUSED = 1 << 6;
     }
 }
 
@@ -38,15 +42,17 @@ bitflags! {
 #[derive(Debug)]
 pub(super) struct Slot<S> {
     pub(super) conn: Conn,
-    peer: Peer,
+    pub(super) peer: Peer,
     /// Bytes since the beginning.
-    read: u64,
-    written: u64,
-    stream: S,
+    pub(super) read: u64,
+    pub(super) written: u64,
+    pub(super) stream: S,
     pub(super) generation: u32,
     /// In hundredths of a second since the engine started, which is good for 497 days.
     opened: u32,
-    service: u16,
+    /// When something was last heard or, in a room, said to it: see [`low`].
+    pub(super) stamp: u32,
+    pub(super) service: u16,
     marks: Marks,
 }
 
@@ -62,16 +68,28 @@ impl<S> Slot<S> {
             stream,
             generation,
             opened: hundredths(now),
+            stamp: low(now),
             service,
             // A fresh socket takes what fits; if not, it says so.
             marks: Marks::WRITABLE,
         }
     }
 
+    /// It was not let in.
+    pub(super) fn refused(mut self) -> Self {
+        self.marks.insert(Marks::REFUSED);
+        self
+    }
+
+    /// Whether it was let in.
+    pub(super) fn is_guest(&self) -> bool {
+        !self.is(Marks::REFUSED)
+    }
+
     /// Remembers what an event said.
     pub(super) fn note(&mut self, event: Ready) {
         self.marks |= Marks::READABLE & mask(event.readable);
-        self.marks |= Marks::WRITABLE & mask(event.writable);
+        self.marks |= Marks::WRITABLE & mask(event.writable && !is_planted(Mutant::LostWakeUp));
         self.marks |= Marks::READ_CLOSED & mask(event.read_closed);
     }
 
@@ -100,7 +118,7 @@ impl<S> Slot<S> {
         let can_write = self.is(Marks::WRITABLE) && !self.conn.is_flushed();
         let lingers = matches!(self.conn.life(), Life::Lingering(_));
         let can_read = self.is(Marks::READABLE) && (lingers || self.conn.wants_input());
-        let can_hear = self.is(Marks::UNHEARD) && self.can_be_fed();
+        let can_hear = self.is(Marks::UNHEARD) && self.can_be_fed() && self.conn.life() == Life::Open;
         !self.is_dead() && (can_write || can_read || can_hear || self.conn.has_turn())
     }
 
@@ -126,8 +144,27 @@ impl<S> Slot<S> {
         buffer: &mut [u8],
     ) {
         self.with_env(id, context, Conn::open);
+        self.go_out(context, buffer);
+    }
+
+    /// Sends what there is, and takes the steps that follow.
+    pub(super) fn go_out<N: Net<Stream = S>>(&mut self, context: &mut Context<N>, buffer: &mut [u8]) {
         self.flush(context, &[]);
         self.conclude(context, buffer);
+    }
+
+    /// Reads before any event: most clients speak first, and often what they say has come by the time they
+    /// are accepted.
+    pub(super) fn look<N: Net<Stream = S>>(
+        &mut self,
+        id: ConnId,
+        context: &mut Context<N>,
+        buffer: &mut [u8],
+    ) {
+        if self.conn.wants_input() {
+            self.marks.insert(Marks::READABLE);
+            self.advance(id, context, buffer);
+        }
     }
 
     /// One turn: what waits is sent, the session gets what it waits for, then input until the share of
@@ -138,28 +175,39 @@ impl<S> Slot<S> {
         context: &mut Context<N>,
         buffer: &mut [u8],
     ) {
-        if !self.conn.is_quiet() {
-            self.catch_up(id, context);
+        if !self.conn.is_quiet() && !self.is_dead() && !is_planted(Mutant::SkippedFlush) {
+            self.flush(context, &[]);
+        }
+        let reads_first = self.is(Marks::READABLE) && self.conn.wants_input();
+        if !reads_first {
+            self.go_on(id, context);
         }
         let mut share = limits::READ_PER_TURN;
         while share > 0 && self.is(Marks::READABLE) && self.conn.wants_input() {
             share = share.saturating_sub(self.read_once(id, context, buffer));
         }
+        if reads_first {
+            self.go_on(id, context);
+        }
         if !self.conn.is_quiet() {
             self.conclude(context, buffer);
         }
-        if self.conn.member().is_some() && self.can_be_fed() {
-            let shared = Arc::clone(&context.shared);
-            self.feed(id, context, &mut shared.rooms());
+        if self.is(Marks::UNHEARD) && self.can_be_fed() {
+            self.hear(id, context);
         }
+        self.conn.rest(context.now);
     }
 
-    /// What was left over from an earlier turn.
-    fn catch_up<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
-        if self.is_dead() {
-            return;
-        }
-        self.flush(context, &[]);
+    /// What it could not take when it was its turn to be fed.
+    fn hear<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
+        let Some(member) = self.conn.member() else { return self.marks.remove(Marks::UNHEARD) };
+        let shared = Arc::clone(&context.shared);
+        self.feed(member, id, context, &mut shared.rooms());
+    }
+
+    /// The session gets what it waits for. If it can be read, that comes before: a session that fills the
+    /// output whenever there is room would never hear that its peer is done.
+    fn go_on<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
         if self.conn.has_turn() {
             self.with_env(id, context, Conn::go_on);
             self.flush(context, &[]);
@@ -179,8 +227,7 @@ impl<S> Slot<S> {
         buffer: &mut [u8],
     ) {
         self.with_env(id, context, Conn::drain);
-        self.flush(context, &[]);
-        self.conclude(context, buffer);
+        self.go_out(context, buffer);
     }
 
     /// Whether nothing is left to do but wait for an event, without a deadline.
@@ -195,32 +242,40 @@ impl<S> Slot<S> {
         id: ConnId,
         context: &mut Context<N>,
         buffer: &mut [u8],
+        patience: Patience,
     ) {
         if let Some(out) = self.conn.out() {
             out.set_received(context.net.received(&self.stream));
         }
         self.with_env(id, context, Conn::tick);
-        self.flush(context, &[]);
-        self.conclude(context, buffer);
+        self.lose_patience(patience, id, context);
+        self.go_out(context, buffer);
+        self.conn.rest(context.now);
     }
 
-    /// Gives the socket what the room has for it.
+    /// Whether this is the connection of that name, and its session runs.
+    pub(super) fn is_open_as(&self, id: ConnId) -> bool {
+        self.generation == id.generation && self.conn.life() == Life::Open
+    }
+
+    /// Gives the socket what the room has for the member that it is.
     pub(super) fn feed<N: Net<Stream = S>>(
         &mut self,
+        member: MemberId,
         id: ConnId,
         context: &mut Context<N>,
         rooms: &mut Rooms,
     ) {
-        let Some(member) = self.conn.member() else { return };
         if !self.can_be_fed() {
+            self.marks.insert(Marks::UNHEARD);
             return rooms.stalls(member, context.now);
         }
         let (net, stream) = (&mut context.net, &self.stream);
         let (mut written, mut failed, mut blocked) = (0, false, false);
         let fed = rooms.feed_to(member, id, context.now, |bytes| {
-            let taken = match net.write(stream, bytes, &[], false) {
+            let taken = match uninterrupted(|| net.write(stream, bytes, &[], false)) {
                 Ok(n) => n,
-                Err(Errno::AGAIN | Errno::INTR) => 0,
+                Err(Errno::AGAIN) => 0,
                 Err(_) => {
                     failed = true;
                     0
@@ -230,8 +285,11 @@ impl<S> Slot<S> {
             written += taken as u64;
             taken
         });
-        self.marks.set(Marks::UNHEARD, fed == Fed::More);
+        self.marks.set(Marks::UNHEARD, fed != Fed::All);
         self.written += written;
+        if written > 0 {
+            self.stamp = low(context.now);
+        }
         if blocked {
             self.marks.remove(Marks::WRITABLE);
         }
@@ -241,16 +299,11 @@ impl<S> Slot<S> {
     }
 
     /// Says good-bye to the session and to the log; the socket closes with the slot.
-    pub(super) fn close<N: Net<Stream = S>>(
-        &mut self,
-        id: ConnId,
-        context: &mut Context<N>,
-        services: &[Service],
-    ) {
+    pub(super) fn close<N: Net<Stream = S>>(&mut self, id: ConnId, context: &mut Context<N>) {
         let Life::Dead(why) = self.conn.life() else { return };
         self.with_env(id, context, |conn, env| conn.closed(why, env));
         context.shared.observer.closed(&Closed {
-            service: services.get(usize::from(self.service)).map_or("", |service| &service.name),
+            service: context.services.get(usize::from(self.service)).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: f64::from(hundredths(context.now).saturating_sub(self.opened)) / 100.0,
             read: self.read,
@@ -270,6 +323,7 @@ impl<S> Slot<S> {
         match context.net.read(&self.stream, buffer) {
             Ok(n) if n > 0 => {
                 self.got(n, buffer.len());
+                self.stamp = low(context.now);
                 let bytes = buffer.get(..n).unwrap_or_default();
                 self.with_env(id, context, |conn, env| conn.input(bytes, env));
                 self.flush(context, bytes);
@@ -294,7 +348,8 @@ impl<S> Slot<S> {
     fn got(&mut self, n: usize, asked: usize) {
         self.read += n as u64;
         self.marks.insert(Marks::STIRRED);
-        if n < asked && !self.is(Marks::READ_CLOSED) {
+        let ends = self.is(Marks::READ_CLOSED) && !is_planted(Mutant::ForgottenReadClose);
+        if n < asked && !ends {
             self.marks.remove(Marks::READABLE);
         }
     }
@@ -358,8 +413,9 @@ impl<S> Slot<S> {
                 // A session that ends before anything was read cannot know what is on its way.
                 let unheard = why == Why::Complete && self.read == 0 && !context.draining;
                 let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
+                let sending = sending || why == Why::Refused;
                 let may_be_unread = self.is(Marks::READABLE) || sending || unheard;
-                if self.conn.is_peer_done() || !may_be_unread {
+                if self.conn.is_peer_done() || !may_be_unread || is_planted(Mutant::LingerSkipped) {
                     self.conn.fail(why);
                 } else if context.net.shutdown_write(&self.stream).is_err() {
                     self.conn.fail(Why::PeerReset);
@@ -399,15 +455,30 @@ impl<S> Slot<S> {
         self.marks.contains(mark)
     }
 
-    fn with_env<N, T>(
+    pub(super) fn with_env<N, T>(
         &mut self,
         id: ConnId,
         context: &mut Context<N>,
         call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T,
     ) -> T {
+        if self.conn.is_at_rest()
+            && let Some(service) = context.services.get(usize::from(self.service))
+        {
+            self.conn.wake(&service.options);
+        }
         let mut env =
             Env { now: context.now, shared: &context.shared, pool: &mut context.pool, peer: &self.peer, id };
         call(&mut self.conn, &mut env)
+    }
+}
+
+/// An interruption says nothing about the socket: no event would follow.
+fn uninterrupted(mut write: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Errno> {
+    loop {
+        match write() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
     }
 }
 

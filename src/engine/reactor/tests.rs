@@ -7,10 +7,13 @@ use super::*;
 use crate::protocol::{Options, Row};
 use crate::shared::tests::shared;
 
+mod found;
 mod jobs;
+mod limits_of_services;
 mod network;
 mod rooms;
 mod sim;
+mod simulation;
 
 use sim::Sim;
 
@@ -23,13 +26,15 @@ fn reactor_with(protocol: &str, capacity: usize) -> (Reactor<Sim>, Sim) {
 fn reactor_of(protocol: &str, options: toml::Table, capacity: usize) -> (Reactor<Sim>, Sim) {
     let row = Row::find(protocol).unwrap();
     let options = Options::parse(row.kind, options).unwrap();
-    let service = Service { name: protocol.to_owned(), row, options };
+    let service =
+        Service { name: protocol.to_owned(), row, options, policy: crate::access::Policy::default() };
     let sim = Sim::default();
     let settings = Settings {
         services: vec![service],
         shared: Arc::new(shared()),
         capacity,
         grace: Duration::from_secs(5),
+        reload: Reload::default(),
     };
     let mut reactor = Reactor::new(sim.clone(), settings, Guard::new(vec![]));
     reactor.add_listener((), 0);
@@ -87,7 +92,19 @@ fn an_echo_costs_one_read_and_one_write() {
     }
     assert_eq!(sim.text(wire), "hello".repeat(10));
     let wire = &sim.world().wires[wire];
-    assert_eq!((wire.reads, wire.writes), (10, 10));
+    // And one read when it was accepted: the client might have spoken already.
+    assert_eq!((wire.reads, wire.writes), (10 + 1, 10));
+}
+
+#[test]
+fn what_has_come_before_accepting_is_answered_with_it() {
+    let (mut reactor, sim) = reactor("echo");
+    let wire = sim.connect(WIDE);
+    sim.send(wire, b"hello");
+    reactor.turn().unwrap();
+    assert_eq!(sim.text(wire), "hello");
+    let wire = &sim.world().wires[wire];
+    assert_eq!((wire.reads, wire.writes), (1, 1));
 }
 
 #[test]

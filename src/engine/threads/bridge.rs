@@ -28,7 +28,8 @@ struct Bridge {
 
 /// Starts both threads.
 pub(super) fn start(state: &Arc<State>, listener: Listener) -> io::Result<()> {
-    let (Some(service), Some(outlet)) = (state.services.get(listener.service), listener.outlet) else {
+    let services = state.services();
+    let (Some(service), Some(outlet)) = (services.get(listener.service), listener.outlet) else {
         return Ok(());
     };
     let mut exchange = Exchange::new(service.session());

@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
+use super::super::doors::Left;
+use super::super::patience::Patience;
 use super::super::sockets;
 use super::State;
 use super::writer::Writer;
+use crate::access::Refusal;
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::limits;
 use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
+use crate::time::Time;
 
 /// See the module.
 #[derive(Debug)]
@@ -37,6 +41,11 @@ pub(super) struct Worker {
     opened: Instant,
     read: u64,
     written: u64,
+    patience: Patience,
+    /// When something was last heard or, in a room, said to it.
+    stirred: Time,
+    /// It was let in; else it is only told why not.
+    is_guest: bool,
 }
 
 impl Worker {
@@ -44,11 +53,14 @@ impl Worker {
         state: Arc<State>,
         id: ConnId,
         stream: Arc<OwnedFd>,
-        peer: Peer,
-        service: usize,
+        (peer, service): (Peer, usize),
         conn: Conn,
     ) -> Self {
+        let (patience, stirred) = (state.doors().patience(service), state.now());
         Self {
+            patience,
+            stirred,
+            is_guest: true,
             state,
             id,
             stream,
@@ -67,12 +79,17 @@ impl Worker {
     }
 
     /// Serves the connection from its first to its last moment.
-    pub(super) fn run(mut self) {
-        self.state.shared.observer.opened();
+    pub(super) fn run(mut self, entered: Result<(), Refusal>) {
         // A peer that does not read must not hide the deadlines.
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
-        self.call(Conn::open);
+        match entered {
+            Ok(()) => self.open(),
+            Err(refusal) => {
+                self.is_guest = false;
+                self.call(|conn, env| conn.refuse(refusal, env));
+            }
+        }
         self.flush(0);
         let why = loop {
             match self.conn.life() {
@@ -93,6 +110,15 @@ impl Worker {
         self.close(why);
     }
 
+    fn open(&mut self) {
+        self.state.shared.observer.opened();
+        let banner = self.state.doors().banner(self.service).map(str::to_owned);
+        if let Some(banner) = banner {
+            self.call(|conn, env| conn.greet(&banner, env));
+        }
+        self.call(Conn::open);
+    }
+
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
         if self.state.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
@@ -100,7 +126,8 @@ impl Worker {
             self.call(Conn::drain);
             return self.flush(0);
         }
-        let wait = self.conn.deadline().since(self.state.now());
+        let now = self.state.now();
+        let wait = self.conn.deadline().since(now);
         if wait.is_some_and(|wait| wait.is_zero()) {
             self.call(Conn::tick);
             return self.flush(0);
@@ -108,7 +135,12 @@ impl Worker {
         if self.conn.is_paused() && self.conn.life() == Life::Open {
             return std::thread::sleep(wait.unwrap_or_default());
         }
-        self.set_timeout(wait);
+        let silence = self.silence(now);
+        if silence.is_some_and(|wait| wait.is_zero()) {
+            self.call(|conn, env| conn.give_up(Why::TimedOut, env));
+            return self.flush(0);
+        }
+        self.set_timeout(wait.into_iter().chain(silence).min());
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = rustix::io::read(&*self.stream, &mut buffer);
         self.buffer = buffer;
@@ -121,8 +153,20 @@ impl Worker {
         }
     }
 
+    /// How much longer the service waits for a peer that is silent; `None` for ever.
+    fn silence(&mut self, now: Time) -> Option<Duration> {
+        if self.patience.is_endless() || self.conn.life() != Life::Open {
+            return None;
+        }
+        if self.writer.as_ref().is_some_and(Writer::has_written) {
+            self.stirred = now;
+        }
+        self.patience.silence_due(self.stirred, self.read > 0).since(now)
+    }
+
     fn input(&mut self, n: usize) {
         self.read += n as u64;
+        self.stirred = self.state.now();
         if let Life::Lingering(why) = self.conn.life() {
             if self.conn.has_lingered(n) {
                 self.conn.fail(why);
@@ -152,7 +196,7 @@ impl Worker {
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
     fn finish(&mut self, why: Why) {
         // A session that ends before anything was read cannot know what is on its way.
-        let unheard = why == Why::Complete && self.read == 0;
+        let unheard = matches!(why, Why::Complete | Why::Refused) && self.read == 0;
         let may_be_unread = why == Why::BadInput || unheard || sockets::has_unread(&*self.stream);
         if self.conn.is_peer_done() || !may_be_unread {
             return self.conn.fail(why);
@@ -232,6 +276,21 @@ impl Worker {
         if is_due {
             self.call(Conn::tick);
         }
+        self.look_at_progress();
+    }
+
+    /// Gives up a peer that takes next to nothing for as long as the service waits.
+    fn look_at_progress(&mut self) {
+        if !self.patience.minds_progress() || self.conn.life() != Life::Open {
+            return;
+        }
+        let now = self.state.now();
+        let taken = sockets::received(self.stream.as_fd()).unwrap_or(self.written);
+        let since = self.conn.stuck_since(now, || taken);
+        if self.patience.progress_due(since) <= now && !self.conn.has_taken(taken, limits::PROGRESS, now) {
+            self.conn.fail(Why::TimedOut);
+        }
+        self.stirred = now;
     }
 
     fn close(&mut self, mut why: Why) {
@@ -241,21 +300,33 @@ impl Worker {
                 why = Why::TimedOut;
             }
         }
-        self.call(|conn, env| conn.closed(why, env));
+        if self.is_guest {
+            self.call(|conn, env| conn.closed(why, env));
+        }
         if let Some(writer) = self.writer.take() {
             // Its last write may be waiting for a peer that does not read.
             let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
             self.written += writer.join(&self.state.shared);
         }
+        let left =
+            Left { source: self.peer.ip(), was_in: self.is_guest, read: self.read, written: self.written };
+        self.state.doors().leave(self.service, &left);
+        self.note_end(why);
+        self.state.leave(self.id.key);
+    }
+
+    fn note_end(&self, why: Why) {
+        if !self.is_guest {
+            return;
+        }
         self.state.shared.observer.closed(&Closed {
-            service: self.state.services.get(self.service).map_or("", |service| &service.name),
+            service: self.state.services().get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: self.opened.elapsed().as_secs_f64(),
             read: self.read,
             written: self.written,
             why,
         });
-        self.state.leave(self.id.key);
     }
 
     fn set_timeout(&mut self, wait: Option<Duration>) {

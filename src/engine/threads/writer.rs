@@ -35,6 +35,8 @@ struct Inner {
     gone: AtomicBool,
     /// It took nothing for so long that it was given up.
     expelled: AtomicBool,
+    /// Something was written, since this was last asked.
+    wrote: AtomicBool,
     /// Whose turn it is to write, so that no line lands inside another.
     turn: Mutex<()>,
 }
@@ -52,6 +54,7 @@ impl Writer {
             id,
             gone: AtomicBool::new(false),
             expelled: AtomicBool::new(false),
+            wrote: AtomicBool::new(false),
             turn: Mutex::new(()),
         });
         let (shared, own) = (Arc::clone(shared), Arc::clone(&inner));
@@ -94,6 +97,11 @@ impl Writer {
         self.thread.join().unwrap_or(0)
     }
 
+    /// Whether anything was written since this was last asked.
+    pub(super) fn has_written(&self) -> bool {
+        self.inner.wrote.swap(false, Ordering::Relaxed)
+    }
+
     /// Whether the member was given up because it took nothing.
     pub(super) fn has_expelled(&self) -> bool {
         self.inner.expelled.load(Ordering::SeqCst)
@@ -116,6 +124,7 @@ impl Inner {
                 let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
                 break;
             }
+            self.wrote.store(true, Ordering::Relaxed);
             written += lines.len() as u64;
             lines.clear();
         }

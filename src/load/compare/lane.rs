@@ -96,7 +96,7 @@ impl<'a> Lane<'a> {
         let Some(server) = self.server.as_mut().filter(|_| self.failure.is_none()) else { return };
         let sample = server.pid;
         match connect(server, load, plan.size, apart, stop) {
-            Err(why) => self.give_up(why),
+            Err(why) => self.give_up(&why),
             Ok(session) => {
                 self.session = Some(session);
                 // The first slice warms both up, and shows whether all are answered.
@@ -144,15 +144,15 @@ impl<'a> Lane<'a> {
                     grouped(load.active.into())
                 );
             }
-            self.give_up(why);
+            self.give_up(&why);
         } else if units(load, &measured.tally) == 0 && !self.session.as_ref().is_some_and(Session::is_stopped)
         {
-            self.give_up("nothing was answered".to_owned());
+            self.give_up("nothing was answered");
         }
         self.is_alive()
     }
 
-    fn give_up(&mut self, why: String) {
+    fn give_up(&mut self, why: &str) {
         let ended = self.server.as_mut().and_then(Server::has_ended);
         let rounds = self.slices.iter().flatten().count();
         let when = if rounds > 0 { format!(" (after {rounds} slices)") } else { String::new() };

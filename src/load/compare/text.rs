@@ -1,6 +1,6 @@
 //! The comparison as a table for people.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use super::report::{Cell, Comparison, MemoryCell, Row};
 use crate::load::text::{bytes, rate, time};
@@ -77,16 +77,19 @@ impl Text {
     fn head(&mut self, title: &str, names: &[&str]) {
         let (on, off) = if self.colours { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         let _ = writeln!(self.out, "\n{on}{title}{off}");
-        let names: String = names.iter().map(|name| format!("{name:>COLUMN$}")).collect();
-        self.line(&format!("{:NAME$}{names}", ""));
+        self.columns("", names);
     }
 
     fn cells<T>(&mut self, name: &str, cells: &[T], say: impl Fn(&T, &mut Notes) -> String) {
         let said: Vec<String> = cells.iter().map(|cell| say(cell, &mut self.notes)).collect();
         if said.iter().any(|cell| !cell.is_empty()) {
-            let columns: String = said.iter().map(|cell| format!("{cell:>COLUMN$}")).collect();
-            self.line(&format!("  {name:0$}{columns}", NAME - 2));
+            self.columns(&format!("  {name}"), &said);
         }
+    }
+
+    fn columns(&mut self, name: &str, cells: &[impl Display]) {
+        let line = cells.iter().fold(format!("{name:NAME$}"), |line, cell| format!("{line}{cell:>COLUMN$}"));
+        self.line(&line);
     }
 
     fn row(&mut self, row: &Row, names: &[&str]) {

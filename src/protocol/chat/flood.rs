@@ -46,6 +46,12 @@ impl Flood {
         self.news
     }
 
+    /// Whether nothing must be remembered of it: a new account would do the same.
+    pub fn is_settled(&self, now: Time) -> bool {
+        let is_paid = self.paid_at <= hundredths(now);
+        is_paid && (!self.told || hundredths(now) - self.paid_at > NEWS_AGAIN)
+    }
+
     /// A message was taken.
     pub fn count(&mut self, rate: Rate, cx: &Cx<'_>) {
         let Some(step) = step(rate, cx) else { return };

@@ -109,6 +109,16 @@ impl WebChat {
         WebSocket::new(Self { options: Arc::clone(options), member: None, flood: Flood::default() })
     }
 
+    /// What must be kept of it while it says nothing; `None` if that is more.
+    pub(in crate::protocol) fn at_rest(&self, now: Time) -> Option<MemberId> {
+        self.member.filter(|_| self.flood.is_settled(now))
+    }
+
+    /// The conversation of which this was kept.
+    pub(in crate::protocol) fn woken(options: &Arc<Options>, member: MemberId) -> Self {
+        Self { options: Arc::clone(options), member: Some(member), flood: Flood::default() }
+    }
+
     fn join(&mut self, join: &Join, cx: &mut Cx<'_>) -> Next {
         if self.member.is_some() {
             return Next::Close(Code::POLICY, "one joins once");

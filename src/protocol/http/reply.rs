@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::refusal::{Refusal, Status};
 use super::request::Exchange;
-use crate::protocol::Cx;
+use crate::access;
+use crate::protocol::{Cx, Flow, Why};
 
 /// What is allowed here, for `Allow`.
 const ALLOWED: &str = "GET, HEAD, OPTIONS";
@@ -113,6 +114,17 @@ pub(super) fn refuse(refusal: &Refusal, exchange: Exchange, cx: &mut Cx<'_>) -> 
     let is_method = refusal.status == Status::METHOD_NOT_ALLOWED;
     let allow = if is_method { format!("Allow: {ALLOWED}\r\n") } else { String::new() };
     text(refusal.status, &refusal.text, &allow, exchange, cx)
+}
+
+/// Answers whoever is not let in, before any request: 403, or 503 with a moment to try again after.
+pub(in crate::protocol) fn turn_away(why: access::Refusal, cx: &mut Cx<'_>) -> Flow {
+    let (status, extra) = match why {
+        access::Refusal::NoAccess => (Status::FORBIDDEN, ""),
+        _ => (Status::UNAVAILABLE, "Retry-After: 5\r\n"),
+    };
+    let exchange = Exchange { minor: 1, head_only: false, keep: false, cors: false };
+    text(status, why.reason(), extra, exchange, cx);
+    Flow::Finish(Why::Refused)
 }
 
 /// Answers what may be asked for; to pages of other origins as well, where they may ask.

@@ -201,9 +201,11 @@ impl<'a> Request<'a> {
         self.conditions.as_deref().unwrap_or(&Conditions::NONE)
     }
 
-    /// Whether a reply may be anything else than all of the file.
-    pub(super) fn is_conditional(&self) -> bool {
-        self.conditions.is_some()
+    /// Whether it asks for all of a file and nothing else: without a body, which must be read first, and
+    /// without conditions.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.framing == Framing::Length(0) && self.exchange == Exchange::USUAL && self.conditions.is_none()
     }
 
     /// What to answer once the body is through.

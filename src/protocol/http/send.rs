@@ -11,7 +11,7 @@ use super::refusal::Status;
 use super::reply::{self, Head, Length, Sent};
 use super::request::{Exchange, Request};
 use super::resource::{Content, Form};
-use super::site::Site;
+use super::site::{Look, Site};
 use crate::out::FileRange;
 use crate::protocol::Cx;
 
@@ -56,17 +56,14 @@ pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_
 /// All of a short file, if the cache has it and it was compared with the disk lately, to a usual request
 /// without conditions. Nothing is formatted, allocated or counted here.
 #[inline]
-pub(super) fn at_once(key: &[u8], request: &Request<'_>, site: &Site, cx: &mut Cx<'_>) -> Option<Sent> {
-    let (now, shared) = (cx.now, cx.shared);
-    site.glance(key, now, shared, |resource, start| {
-        let form = resource.form(request.accepts.codings.as_deref());
-        let is_short = matches!(form.content, Content::Bytes(_));
-        is_short.then(|| {
-            cx.out.push(start);
-            cx.out.push(&form.rest);
-            Sent { status: Status::OK.0, bytes: form.size() }
-        })
-    })
+pub(super) fn at_once(request: &Request<'_>, look: &mut Look<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
+    let (resource, start) = look.at(request.line.key?, cx.now, cx.shared)?;
+    let form = resource.form(request.accepts.codings.as_deref());
+    if !matches!(form.content, Content::Bytes(_)) {
+        return None;
+    }
+    cx.out.push_both(start, &form.rest);
+    Some(Sent { status: Status::OK.0, bytes: form.size() })
 }
 
 /// All of it, as the page for what is not found.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 
+use super::access;
 use super::conditions::{Validators, Verdict, evaluate};
 use super::listing::{Listing, Order};
 use super::options::Options;
+use super::ordinary;
 use super::refusal::{NOT_A_FILE, Refusal, Status};
 use super::reply::{self, Sent};
-use super::request::{Exchange, Framing, Method, Request, Wanted};
+use super::request::{Method, Request, Wanted};
 use super::root::Found;
 use super::send;
 use super::site::Site;
@@ -45,15 +47,35 @@ pub(super) fn serve(options: &Arc<Options>, request: &Request<'_>, cx: &mut Cx<'
     Served::Answered { keep: exchange.keep, sent }
 }
 
-/// Answers a request if that takes no more than a look into the cache; what nearly every request comes to.
-#[inline]
-pub(super) fn at_once(options: &Options, request: &Request<'_>, cx: &mut Cx<'_>) -> Option<Sent> {
-    // The body of a request must be read first; one that HEAD has asked for is not sent.
-    let is_usual = request.framing == Framing::Length(0) && request.exchange == Exchange::USUAL;
-    if !is_usual || options.cors || request.is_conditional() {
-        return None;
+/// What [`at_once`] has done, each with its head.
+pub(super) struct AtOnce<'a> {
+    /// The last request that was answered.
+    pub(super) answered: Option<(&'a [u8], Sent)>,
+    /// One that takes more than that, behind all of those.
+    pub(super) more: Option<(&'a [u8], Request<'a>)>,
+}
+
+/// Answers ordinary requests while each takes no more than a look into the cache, as nearly all do. What is
+/// remembered is locked once for all of them, but for one only if each must be noted.
+pub(super) fn at_once<'a>(options: &Options, cx: &mut Cx<'a>) -> AtOnce<'a> {
+    let is_noted = access::is_on(options);
+    let mut look = None;
+    let mut answered = None;
+    while let Some((length, request)) = ordinary::parse(cx.input.rest()) {
+        let head = cx.input.take(length);
+        let sent = if options.cors || !request.is_plain() {
+            None
+        } else {
+            look = look.or_else(|| options.open_site().map(Site::look));
+            look.as_mut().and_then(|look| send::at_once(&request, look, cx))
+        };
+        let Some(sent) = sent else { return AtOnce { answered, more: Some((head, request)) } };
+        answered = Some((head, sent));
+        if is_noted || cx.input.rest().is_empty() || cx.out.is_full() {
+            break;
+        }
     }
-    send::at_once(request.line.key?, request, options.open_site()?, cx)
+    AtOnce { answered, more: None }
 }
 
 enum Answer {

@@ -184,19 +184,10 @@ impl Site {
         }
     }
 
-    /// Lets somebody look at a file in the cache that was compared with the disk lately, and at how replies
-    /// begin now. Nobody else uses the cache meanwhile.
+    /// What is remembered, for whoever answers several requests at once. Nobody else uses it meanwhile.
     #[inline]
-    pub(super) fn glance<T>(
-        &self,
-        key: &[u8],
-        now: Time,
-        shared: &Shared,
-        look: impl FnOnce(&Resource, &[u8; START.len()]) -> Option<T>,
-    ) -> Option<T> {
-        let mut kept = self.kept();
-        let Kept { cache, today } = &mut *kept;
-        look(cache.fresh(key, now)?, today.start(now, shared))
+    pub(super) fn look(&self) -> Look<'_> {
+        Look(self.kept())
     }
 
     /// Queues the beginning of a reply with a file, its date included.
@@ -215,5 +206,18 @@ impl Site {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Site::look`].
+#[derive(Debug)]
+pub(super) struct Look<'a>(MutexGuard<'a, Kept>);
+
+impl Look<'_> {
+    /// A file in the cache that was compared with the disk lately, and how replies begin now.
+    #[inline]
+    pub(super) fn at(&mut self, key: &[u8], now: Time, shared: &Shared) -> Option<(&Resource, &[u8])> {
+        let Kept { cache, today } = &mut *self.0;
+        Some((cache.fresh(key, now)?, today.start(now, shared)))
     }
 }

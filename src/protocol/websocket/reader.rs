@@ -81,7 +81,6 @@ impl Reader {
     }
 
     /// Whether nothing is kept.
-    #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         self.0.is_none()
     }

@@ -16,7 +16,12 @@ fn bridged_from(own_port: u16) -> (Reactor<Sim>, Sim) {
     let (mut reactor, sim) = reactor("chat");
     let row = Row::find("udp-chat").unwrap();
     let options = Options::parse(row.kind, toml::Table::new()).unwrap();
-    reactor.services.push(Service { name: row.name.to_owned(), row, options });
+    reactor.context.services.push(Service {
+        name: row.name.to_owned(),
+        row,
+        options,
+        policy: crate::access::Policy::default(),
+    });
     reactor.add_datagrams((), 1, Some(own_port));
     reactor.settle_down();
     (reactor, sim)

@@ -200,3 +200,28 @@ fn ten_thousand_members_of_whom_a_hundred_never_read() {
         assert!(if n % 100 == 0 { heard.is_empty() } else { said == expected }, "{n}: {heard}");
     }
 }
+
+#[test]
+fn who_only_listens_is_at_rest_and_is_understood_as_before() {
+    let (mut reactor, sim) = reactor("chat");
+    let (talker, listener) = (sim.connect(WIDE), sim.connect(WIDE));
+    let resting =
+        |reactor: &Reactor<Sim>| reactor.slots.iter().filter(|(_, slot)| slot.conn.is_at_rest()).count();
+    reactor.settle_down();
+    assert_eq!(resting(&reactor), 0, "it may still be a browser");
+    reactor.wait(&sim, 1000);
+    assert_eq!(resting(&reactor), 2);
+    sim.send(talker, b"one\r");
+    reactor.settle_down();
+    assert_eq!(resting(&reactor), 1, "the end of the line is waited for");
+    reactor.wait(&sim, 1000);
+    sim.send(talker, b"\nha");
+    reactor.settle_down();
+    sim.send(talker, b"lf\n");
+    reactor.settle_down();
+    assert_eq!(resting(&reactor), 2);
+    assert!(sim.text(listener).ends_with("guest1: one\nguest1: half\n"), "{}", sim.text(listener));
+    sim.finish(talker);
+    reactor.wait(&sim, 1000);
+    assert!(sim.text(listener).ends_with("* guest1 left\n"));
+}

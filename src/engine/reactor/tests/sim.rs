@@ -39,6 +39,8 @@ pub(super) struct Wire {
     /// It was closed on unread input: a kernel would have sent a reset, and the peer lost what it had
     /// not read yet.
     pub(super) destroyed: bool,
+    /// So many writes are interrupted.
+    pub(super) interrupted: usize,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +88,7 @@ impl Sim {
             shut: false,
             closed: false,
             destroyed: false,
+            interrupted: 0,
         });
         world.backlog.push_back(wire);
         world.events.push(event(Source::Listener(0), true, false, false));
@@ -233,6 +236,10 @@ impl Net for Sim {
         let mut world = self.world();
         let it = &mut world.wires[stream.wire];
         it.writes += 1;
+        if it.interrupted > 0 {
+            it.interrupted -= 1;
+            return Err(Errno::INTR);
+        }
         if it.reset || it.shut {
             return Err(Errno::PIPE);
         }
