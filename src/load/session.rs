@@ -54,6 +54,8 @@ pub struct Progress<'a> {
 
 /// Who watches a session, and may end it.
 pub trait Observer {
+    /// Called with what should be known before connections are made.
+    fn note(&mut self, _: &str) {}
     /// Called a few times a second.
     fn progress(&mut self, progress: &Progress<'_>);
     /// Whether to stop, with the results so far.
