@@ -64,7 +64,11 @@ fn section(comparison: &Comparison) -> String {
     }
     let mut notes = Vec::new();
     let names: Vec<&str> = comparison.contestants.iter().map(|one| one.name.as_str()).collect();
-    text.push_str("Rates are medians; below them their ratios to the first column, with the interval.\n\n");
+    let _ = writeln!(
+        text,
+        "Rates are medians; below them their ratios to the first column, with the interval (coverage {}).\n",
+        comparison.coverage_text()
+    );
     head(&mut text, "load", &names);
     comparison
         .rows

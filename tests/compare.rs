@@ -37,8 +37,12 @@ struct Python(Child, SocketAddr);
 
 impl Python {
     fn start(messages: i64) -> Self {
+        Self::run(THREADED, &[&messages.to_string()])
+    }
+
+    fn run(program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new("python3");
-        command.args(["-c", THREADED, &messages.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.args(["-c", program]).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -66,7 +70,8 @@ fn command(arguments: &[&str]) -> Command {
 fn compare(arguments: &[&str]) -> (Value, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let (json, html) = (dir.path().join("c.json"), dir.path().join("c.html"));
-    let hurry = ["--rounds", "3", "--slice", "30ms", "--json", json.to_str().unwrap()];
+    let rounds: &[&str] = if arguments.contains(&"--rounds") { &[] } else { &["--rounds", "3"] };
+    let hurry = [rounds, &["--slice", "30ms", "--json", json.to_str().unwrap()]].concat();
     let output = command(&hurry).args(["--html", html.to_str().unwrap()]).args(arguments).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{}{stderr}", String::from_utf8_lossy(&output.stdout));
@@ -147,6 +152,51 @@ fn check_page(page: &str) {
         }
     }
     assert_eq!(open, Vec::<&str>::new());
+}
+
+#[test]
+fn an_interval_says_how_sure_it_is() {
+    let echo = ["--engine", "reactor,threads", "--only", "echo", "--connections", "2"];
+    // Of three slices, the least and the greatest hold the median between them in 1 - 2 / 2^3 of the cases; of
+    // six, in 1 - 2 / 2^6.
+    for (rounds, coverage) in [("3", "75.0 %"), ("6", "96.8 %")] {
+        let (report, dir) = compare(&[echo.as_slice(), &["--rounds", rounds]].concat());
+        let page = std::fs::read_to_string(dir.path().join("c.html")).unwrap();
+        assert!(page.contains(&format!("(coverage {coverage})")), "{coverage}");
+        let method = report["method"].as_array().unwrap();
+        let said = format!("How sure the intervals here are: {coverage}");
+        assert!(method.iter().any(|line| line.as_str().unwrap().contains(&said)), "{method:#?}");
+    }
+}
+
+/// Answers an echo after 1.1 s: longer than any slice.
+const SLOW: &str = "\
+import socket, sys, threading, time
+server = socket.create_server(('127.0.0.1', 0))
+print(server.getsockname()[1], flush=True)
+def serve(client):
+    while data := client.recv(65536):
+        time.sleep(1.1)
+        client.sendall(data)
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+";
+
+#[test]
+fn replies_that_come_after_their_slice_count_with_the_time_they_took() {
+    if !have(&["python3"], "a comparison with a slow server") {
+        return;
+    }
+    let python = Python::run(SLOW, &[]);
+    let peer = format!("slow={}", python.1);
+    let only = ["--engine", "reactor", "--only", "echo", "--connections", "2", "--peer", &peer];
+    let (report, _) = compare(&[only.as_slice(), &["--rounds", "2"]].concat());
+    let slow = cell(&report, "echo-2", "slow");
+    assert_eq!(slow["failure"], Value::Null, "{slow:#}");
+    // Two connections, one reply each in 1.1 s or a little more.
+    let (rate, p50) = (median(slow, "rate"), median(slow, "p50_us"));
+    assert!((0.2..=2.0 / 1.1).contains(&rate), "{rate}");
+    assert!((1.1e6..1e7).contains(&p50), "{p50}");
 }
 
 #[test]

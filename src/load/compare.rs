@@ -196,7 +196,7 @@ impl<'a> Arena<'a> {
             began: began.strftime("%Y-%m-%d %H:%M UTC").to_string(),
             command: Self::command(),
             machine: self.machine.clone(),
-            method: self.method(),
+            method: Vec::new(),
             contestants: self.entrants.iter().map(Entrant::describe).collect(),
             rows,
             memory,
@@ -204,6 +204,7 @@ impl<'a> Arena<'a> {
             interrupted: self.stop.is_set(),
             seconds: start.elapsed().as_secs_f64(),
         };
+        comparison.method = self.method(&comparison.coverage_text());
         comparison.warnings = warnings(&comparison);
         comparison
     }
@@ -286,11 +287,11 @@ impl<'a> Arena<'a> {
         words.join(" ")
     }
 
-    fn method(&self) -> Vec<String> {
+    fn method(&self, coverage: &str) -> Vec<String> {
         let (rounds, slice) = (self.plan.rounds, self.plan.slice.as_millis());
         vec![
             format!("Each load is put on all servers in turn, in {rounds} slices of {slice} ms (longer ones where replies take longer), there and back again; before that, one slice of each that is not counted. Every connection sends its next request when it has the reply; replies that come after a slice count, with their time. Every byte of every reply is compared."),
-            format!("Figures are medians of the slices. Ratios are those to {} in the same round, and their median. Intervals are those of the order statistics, of 95 % where there are six slices or more.", self.entrants.first().map_or("the first", Entrant::name)),
+            format!("Figures are medians of the slices. Ratios are those to {} in the same round, and their median. An interval goes from one slice to another in the order of their figures, so that it holds the true median in at least 95 % of the cases; with fewer than six slices it cannot, and goes from the least to the greatest. That assumes slices that do not depend on each other, and nothing else of how they are spread. How sure the intervals here are: {coverage}.", self.entrants.first().map_or("the first", Entrant::name)),
             Cores::describe(self.cores.as_ref()),
             format!("Echoes have {} bytes. Servers are started anew for each load, on the loopback.", self.args.size),
             "Processor time and context switches are those of the server with its children (/proc/PID/stat and status), from before its first slice to after its last one; switches only where no thread came or went.".to_owned(),

@@ -102,8 +102,11 @@ fn rates(comparison: &Comparison) -> Option<Plot> {
     };
     let lines = lines(comparison, points, true);
     let axes = Axes::around(&lines, "connections (log)", "echoes a second", (Scale::Log, Scale::Zero))?;
-    let caption = "Echoes a second over the number of connections; where a line ends, the server gave up. Bars are 95 % intervals.";
-    Some(axes.draw("rate", caption, "Echo rate over connections", &lines, &plain))
+    let caption = format!(
+        "Echoes a second over the number of connections; where a line ends, the server gave up. Bars are intervals of the median (coverage {}).",
+        comparison.coverage_text()
+    );
+    Some(axes.draw("rate", &caption, "Echo rate over connections", &lines, &plain))
 }
 
 fn memory(comparison: &Comparison) -> Option<Plot> {

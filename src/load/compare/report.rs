@@ -36,6 +36,28 @@ pub struct Comparison {
     pub seconds: f64,
 }
 
+impl Comparison {
+    /// How often intervals such as those of the rates hold the true median: of the least sure and of the surest
+    /// one. None if nothing was measured.
+    pub fn coverage(&self) -> Option<(f64, f64)> {
+        let cells = self.rows.iter().flat_map(|row| &row.cells);
+        let all = cells.filter_map(|cell| cell.rate.map(|rate| rate.confidence));
+        all.fold(None, |ends, one| {
+            let (low, high): (f64, f64) = ends.unwrap_or((one, one));
+            Some((low.min(one), high.max(one)))
+        })
+    }
+
+    /// The same in words, as in `95.9 %` or `87.5 to 96.9 %`.
+    pub fn coverage_text(&self) -> String {
+        let Some((low, high)) = self.coverage() else { return "unknown".to_owned() };
+        // Rounded down: it must not sound better than it is.
+        let percent = |share: f64| (1000.0 * share + 1e-9).floor() / 10.0;
+        let (low, high) = (percent(low), percent(high));
+        if (high - low).abs() < 0.05 { format!("{low:.1} %") } else { format!("{low:.1} to {high:.1} %") }
+    }
+}
+
 /// Where it was made.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Machine {

@@ -33,7 +33,10 @@ pub(super) fn of(comparison: &Comparison, screen: &Screen) -> String {
         "{} cores, {}, {}; {}; {:.0} s",
         machine.cores, machine.cpu, machine.kernel, comparison.began, comparison.seconds
     ));
-    text.line("Medians; below a rate, its ratio to the first and the ratio's interval.");
+    text.line(&format!(
+        "Medians; below a rate, its ratio to the first and the ratio's interval (coverage {}).",
+        comparison.coverage_text()
+    ));
     let names: Vec<&str> = comparison.contestants.iter().map(|contestant| contestant.name.as_str()).collect();
     comparison.rows.iter().for_each(|row| text.row(row, &names));
     for row in &comparison.memory {
