@@ -296,8 +296,12 @@ impl Lines {
         if !self.telnet {
             return Cow::Borrowed(text);
         }
-        telnet::answer(text, out);
-        telnet::strip(text)
+        let clean = telnet::strip(text);
+        // Borrowed, there is nothing to answer in it.
+        if matches!(clean, Cow::Owned(_)) {
+            telnet::answer(text, out);
+        }
+        clean
     }
 
     fn skip_late_line_end(&mut self, input: &mut Input<'_>) {

@@ -43,6 +43,7 @@ use log::Log;
 use member::{Flags, Member};
 use names::Names;
 use presence::Presence;
+use speech::Speaker;
 use time::Timer;
 
 /// Why the rooms do not do what was asked.
@@ -101,6 +102,7 @@ pub struct Rooms {
     names: Names,
     pending: VecDeque<u16>,
     authors: u64,
+    speaker: Speaker,
     /// Rooms that are freed leave behind how far they counted: no number of a run comes twice.
     next_seq: u64,
     timers: BinaryHeap<Timer>,
@@ -139,6 +141,7 @@ impl Rooms {
             names: Names::default(),
             pending: VecDeque::new(),
             authors: 0,
+            speaker: Speaker::default(),
             next_seq: 1,
             timers: BinaryHeap::new(),
             absent: VecDeque::new(),
@@ -270,6 +273,7 @@ impl Rooms {
         if is_own_guest_name || old.to_lowercase() != name.to_lowercase() {
             self.names.free(&old);
         }
+        self.speaker = Speaker::default();
         if let Some(member) = self.members.get_mut(id.key()) {
             member.extra().name = (!is_own_guest_name).then(|| name.into());
         }

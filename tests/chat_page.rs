@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 mod support;
 
 use support::browser::Page;
-use support::program::find;
 use support::proxy::Proxy;
-use support::{Browser, PATIENCE, Program, Start};
+use support::{Browser, PATIENCE, Program, Start, have};
 
 /// The texts of the messages that the page shows.
 const TEXTS: &str = "[...document.querySelectorAll('#log li.m .text')].map(e => e.textContent)";
@@ -111,7 +110,7 @@ fn a_browser_and_telnet_in_one_room() {
     page.wait_for("document.querySelectorAll('#pending li').length == 0", PATIENCE);
     assert_eq!(texts(&mut page).iter().filter(|text| *text == "hello there").count(), 2);
     assert_eq!(page.eval("document.querySelectorAll('#log li.own').length"), 4);
-    if find("telnet").is_some() {
+    if have(&["telnet"], "telnet in the room of the page") {
         let mut telnet = Program::start("telnet", ["127.0.0.1".to_owned(), chat.port().to_string()]);
         telnet.expect("Connected").say("from telnet\n");
         wait_for_text(&mut page, "from telnet");

@@ -13,7 +13,6 @@ mod support;
 
 use support::own::{run, run_at};
 use support::proc;
-use support::program::find;
 
 /// What a server does with each connection.
 type Manners = fn(&mut TcpStream);
@@ -364,7 +363,7 @@ fn whatever_comes_memory_stays_small() {
 
 #[test]
 fn a_reader_that_leaves_ends_a_client_quietly_and_a_full_disk_does_not() {
-    if find("sh").is_none() {
+    if !support::have(&["sh"], "a reader that leaves, and a full disk") {
         return;
     }
     let address = server(|stream| {
@@ -397,7 +396,7 @@ fn an_hour_ahead(stream: &mut TcpStream) {
 /// Sets no clock: it runs without the capability to, or not at all.
 #[test]
 fn the_clock_is_not_set_by_whoever_may_not() {
-    if find("setpriv").is_none() || find("python3").is_none() {
+    if !support::have(&["setpriv", "python3"], "a clock that may not be set") {
         return;
     }
     let address = server(an_hour_ahead);

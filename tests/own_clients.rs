@@ -8,7 +8,7 @@ use std::net::{SocketAddr, UdpSocket};
 mod support;
 
 use support::own::{run, run_at, run_with};
-use support::program::{file, find};
+use support::program::file;
 use support::{Daemon, Program, Start};
 
 /// A lab's server in Python, which says its port first; none where there is no Python.
@@ -276,7 +276,7 @@ fn our_clients_with_the_servers_of_the_labs() {
 
 #[test]
 fn the_clients_of_the_labs_with_listen() {
-    if find("python3").is_none() {
+    if !support::have(&["python3"], "the clients of the labs with listen") {
         return;
     }
     let (mut listener, at) = listen(&[]);

@@ -194,6 +194,11 @@ impl Log {
         (0..count).filter_map(move |n| Some((first + n, self.record(first + n)?)))
     }
 
+    /// Private entries in all.
+    pub(super) fn privates(&self) -> u32 {
+        self.privates
+    }
+
     /// Private entries before number `seq`.
     pub(super) fn privates_before(&self, seq: u64) -> u32 {
         self.record(seq).map_or(self.privates, |entry| entry.privates)

@@ -264,6 +264,10 @@ impl Member {
             let taken = sink(offered);
             budget -= offered.len();
             fed += taken;
+            if taken == bytes.len() && run.end == log.end() && !is_planted(Mutant::CursorOffByOne) {
+                self.caught_up(log);
+                return (Fed::All, fed);
+            }
             if taken == bytes.len() {
                 let past = if is_planted(Mutant::CursorOffByOne) { 2 } else { 0 };
                 self.pass_to((run.end + past).min(log.end()), log);
@@ -317,7 +321,7 @@ impl Member {
     fn run(&self, form: Form, log: &Log) -> Run {
         let end = log.end();
         let own = self.is(Flags::OWN_AHEAD) && !form.hears_own() && !is_planted(Mutant::OwnEchoed);
-        if !own && !self.is(Flags::IN_HISTORY) && self.privates == log.privates_before(end) {
+        if !own && !self.is(Flags::IN_HISTORY) && self.privates == log.privates() {
             return Run { first: self.cursor, end };
         }
         let mut records =
@@ -349,8 +353,8 @@ impl Member {
     }
 
     fn caught_up(&mut self, log: &Log) {
-        self.pass_to(log.end(), log);
-        self.flags.remove(Flags::OWN_AHEAD);
+        (self.cursor, self.offset, self.privates) = (log.end(), 0, log.privates());
+        self.flags.remove(Flags::OWN_AHEAD | Flags::IN_HISTORY);
         if self.extra.as_deref().is_some_and(Extra::is_plain) {
             self.extra = None;
         }

@@ -1,6 +1,6 @@
 //! Who is to be fed next, and feeding.
 
-use super::member::{Fed, Flags, MemberId};
+use super::member::{Fed, Flags, Member, MemberId};
 use super::{Room, Rooms};
 use crate::protocol::ConnId;
 use crate::time::Time;
@@ -51,8 +51,20 @@ impl Rooms {
     /// Gives `sink` what the member has not heard, in order and in as few calls as possible. `sink`
     /// returns how many bytes it took; if not all, feeding stops there.
     pub fn feed(&mut self, id: MemberId, now: Time, sink: impl FnMut(&[u8]) -> usize) -> Fed {
+        self.feed_if(id, now, |_| true, sink)
+    }
+
+    fn feed_if(
+        &mut self,
+        id: MemberId,
+        now: Time,
+        holds: impl FnOnce(&Member) -> bool,
+        sink: impl FnMut(&[u8]) -> usize,
+    ) -> Fed {
         let epoch = self.epoch();
-        let Some(member) = self.members.get_mut(id.key()) else { return Fed::All };
+        let Some(member) = self.members.get_mut(id.key()).filter(|member| holds(member)) else {
+            return Fed::All;
+        };
         let Some(room) = self.rooms.get(usize::from(member.room)) else { return Fed::All };
         let Some(profile) = self.profiles.get(member.profile()) else { return Fed::All };
         let (fed, taken) = member.feed(profile.form, &room.log, epoch, sink);
@@ -74,7 +86,7 @@ impl Rooms {
         now: Time,
         sink: impl FnMut(&[u8]) -> usize,
     ) -> Fed {
-        if self.is_held_by(id, conn) { self.feed(id, now, sink) } else { Fed::All }
+        self.feed_if(id, now, |member| member.conn == conn, sink)
     }
 
     /// Whether a connection has this membership. It may have gone over to another one.

@@ -9,12 +9,27 @@ use super::{Refused, Rooms, Saying, since_1970, text};
 use crate::journal::Journal;
 use crate::limits::GATHER_OVER;
 
+/// Who spoke last. Whoever says something mostly says more, and a guest's name is put together anew each
+/// time that it is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Speaker {
+    /// 0 if nobody has spoken, or the name may be an old one.
+    pub(super) author: u64,
+    pub(super) name: String,
+}
+
 impl Rooms {
     /// Says something to everyone in the room. Returns the number of the entry; `None` if this client's
     /// line was said before.
     pub fn say(&mut self, id: MemberId, saying: Saying<'_>) -> Option<u64> {
-        let name = self.name(id);
-        self.say_as(id, &name, saying)
+        let author = self.author(id)?;
+        let mut speaker = std::mem::take(&mut self.speaker);
+        if speaker.author != author {
+            speaker = Speaker { author, name: self.name(id) };
+        }
+        let seq = self.say_as(id, &speaker.name, saying);
+        self.speaker = speaker;
+        seq
     }
 
     /// The same under another name: for a member that passes on what others say. The caller sees to it
