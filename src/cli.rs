@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::check;
 use crate::client::Client;
 use crate::config::{Origin, duration};
-use crate::engine::Engine;
+pub use crate::engine::Engine as EngineName;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +64,11 @@ pub enum Command {
     #[command(after_help = EXAMPLES)]
     Serve(Box<ServeArgs>),
     /// List the services: name, default port, what it does, where it is specified
-    Services,
+    Services {
+        /// Say how an engine serves each, and what it does not serve [e.g. --engine iterative]
+        #[arg(long, value_name = "ENGINE")]
+        engine: Option<EngineName>,
+    },
     /// Print what makes a shell complete this program's words on Tab
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -209,9 +213,9 @@ pub struct ServeArgs {
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE", hide_env = true, help_heading = "How")]
     pub config: Option<PathBuf>,
 
-    /// What moves the bytes: one thread for all, or one per connection [default: reactor]
-    /// [e.g. --engine threads]
-    #[arg(long, env = "SWITCHBOARD_ENGINE", value_name = "reactor|threads", hide_env = true)]
+    /// What moves the bytes: reactor, threads, processes or iterative (one client at a time)
+    /// [default: reactor] [e.g. --engine threads]
+    #[arg(long, env = "SWITCHBOARD_ENGINE", value_name = "ENGINE", hide_env = true)]
     #[arg(hide_possible_values = true, help_heading = "How")]
     pub engine: Option<EngineName>,
 
@@ -299,26 +303,6 @@ impl FromStr for OptionOf {
         let ((service, key), value) =
             parts.ok_or("it is written SERVICE.KEY=VALUE, as in modify.mode=upper")?;
         Ok(Self { service: service.to_owned(), key: key.to_owned(), value: value.to_owned() })
-    }
-}
-
-/// The engines, as users call them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineName {
-    /// One thread, one poll
-    #[default]
-    Reactor,
-    /// A thread per connection
-    Threads,
-}
-
-impl From<EngineName> for Engine {
-    fn from(name: EngineName) -> Self {
-        match name {
-            EngineName::Reactor => Self::Reactor,
-            EngineName::Threads => Self::Threads,
-        }
     }
 }
 

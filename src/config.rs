@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::bind::Place;
+use crate::bind::{Place, Refused};
 use crate::cli::{LogFormat, ServeArgs};
 use crate::engine::Engine;
 use crate::service::Service;
@@ -24,6 +24,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
+use compose::Chosen;
 use file::ConfigFile;
 
 /// How long a stop waits for what is being sent, unless told otherwise.
@@ -36,6 +37,8 @@ pub struct Plan {
     pub services: Vec<Service>,
     /// Where they are to listen.
     pub places: Vec<Place>,
+    /// Those that the engine does not serve.
+    pub unserved: Vec<Refused>,
     /// What moves the bytes.
     pub engine: Engine,
     /// Connections that wait to be accepted, per listener; `None` for [`crate::limits::BACKLOG`].
@@ -58,11 +61,13 @@ impl Plan {
     /// The first thing that is wrong, in one line.
     pub fn new(args: &ServeArgs) -> Result<Self, Error> {
         let file = args.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
-        let (services, places) = compose::services(args, &file)?;
+        let engine = args.engine.or(file.engine).unwrap_or_default();
+        let Chosen { services, places, unserved } = compose::services(args, &file, engine)?;
         Ok(Self {
             services,
             places,
-            engine: args.engine.or(file.engine).unwrap_or_default().into(),
+            unserved,
+            engine,
             backlog: args.backlog.or(file.backlog),
             grace: args.grace.or(file.grace).unwrap_or(GRACE),
             ports_file: args.ports_file.clone().or(file.ports_file),

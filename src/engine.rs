@@ -1,21 +1,27 @@
 //! The engines: each moves bytes and time, and none knows a protocol.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::lan::Outlet;
 use crate::limits;
 use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
 
+mod blocking;
 pub mod control;
 pub mod datagram;
 mod doors;
+pub mod iterative;
 mod keyboard;
 pub mod mio_net;
+mod name;
 pub mod net;
 mod outlet;
 mod patience;
+pub mod processes;
 pub mod reactor;
 pub mod reload;
 pub mod sockets;
@@ -24,18 +30,10 @@ pub mod threads;
 use control::Control;
 use datagram::Guard;
 use mio_net::MioNet;
+pub use name::{Engine, Serving};
 use net::Source;
 use reactor::{Reactor, Settings};
 use reload::Reload;
-
-/// The ways to serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// One thread, one poll.
-    Reactor,
-    /// A thread for each connection.
-    Threads,
-}
 
 /// Everything an engine needs to serve.
 #[derive(Debug)]
@@ -66,26 +64,16 @@ pub fn serve(engine: Engine, setup: Setup) -> io::Result<()> {
     match engine {
         Engine::Reactor => serve_by_reactor(setup),
         Engine::Threads => threads::serve(setup),
+        Engine::Processes => processes::serve(setup),
+        Engine::Iterative => iterative::serve(setup),
     }
 }
 
 fn serve_by_reactor(setup: Setup) -> io::Result<()> {
     let guard = Guard::new(setup.udp_ports());
     let capacity = setup.capacity();
-    let mut net = MioNet::new(setup.control)?;
-    let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
-    for listener in setup.listeners {
-        let service = u16::try_from(listener.service).map_err(io::Error::other)?;
-        if let Address::Udp(address) = listener.address {
-            sockets::want_destination(&listener.socket, address)?;
-            net.watch_socket(&listener.socket, Source::Datagrams(datagrams.len()))?;
-            datagrams.push((listener.socket, service, listener.outlet));
-        } else {
-            net.watch_socket(&listener.socket, Source::Listener(streams.len()))?;
-            streams.push((listener.socket, service));
-        }
-    }
-    let Setup { services, shared, grace, reload, .. } = setup;
+    let Setup { services, listeners, shared, grace, control, reload, .. } = setup;
+    let Watched { net, streams, datagrams } = watch(control, listeners)?;
     let mut reactor = Reactor::new(net, Settings { services, shared, capacity, grace, reload }, guard);
     for (socket, service) in streams {
         reactor.add_listener(socket, service);
@@ -94,6 +82,30 @@ fn serve_by_reactor(setup: Setup) -> io::Result<()> {
         reactor.add_datagrams(socket, service, outlet);
     }
     reactor.run()
+}
+
+/// The sockets that a reactor is to serve, each with the index of its service, and a poll that watches them.
+#[derive(Debug)]
+struct Watched {
+    net: MioNet,
+    streams: Vec<(OwnedFd, u16)>,
+    datagrams: Vec<(OwnedFd, u16, Option<Outlet>)>,
+}
+
+fn watch(control: Control, listeners: Vec<Listener>) -> io::Result<Watched> {
+    let mut net = MioNet::new(control)?;
+    let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
+    for listener in listeners {
+        let service = u16::try_from(listener.service).map_err(io::Error::other)?;
+        if matches!(listener.address, Address::Udp(_)) {
+            net.watch_socket(&listener.socket, Source::Datagrams(datagrams.len()))?;
+            datagrams.push((listener.socket, service, listener.outlet));
+        } else {
+            net.watch_socket(&listener.socket, Source::Listener(streams.len()))?;
+            streams.push((listener.socket, service));
+        }
+    }
+    Ok(Watched { net, streams, datagrams })
 }
 
 impl Setup {

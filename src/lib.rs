@@ -71,6 +71,7 @@ pub mod service;
 pub mod shared;
 pub mod show;
 pub mod start;
+mod sys;
 pub mod telnet;
 pub mod time;
 pub mod timer;

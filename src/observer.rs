@@ -43,11 +43,16 @@ impl Observer {
         self.opened.fetch_add(1, Relaxed);
     }
 
+    /// A connection has closed, in another process which has written the line of the log: only the totals.
+    pub fn count(&self, read: u64, written: u64) {
+        self.closed.fetch_add(1, Relaxed);
+        self.read.fetch_add(read, Relaxed);
+        self.written.fetch_add(written, Relaxed);
+    }
+
     /// A connection has closed. Nothing is formatted when nobody listens to the log.
     pub fn closed(&self, closed: &Closed<'_>) {
-        self.closed.fetch_add(1, Relaxed);
-        self.read.fetch_add(closed.read, Relaxed);
-        self.written.fetch_add(closed.written, Relaxed);
+        self.count(closed.read, closed.written);
         if log::log_enabled!(Level::Info) {
             log::info!(
                 service = closed.service, peer:% = closed.peer, secs = (closed.seconds * 100.0).round() / 100.0,

@@ -69,8 +69,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         None => serve(&cli.serve),
         Some(Command::Serve(args)) => serve(args),
-        Some(Command::Services) => {
-            print(&start::services(&Screen::of(&std::io::stdout())));
+        Some(Command::Services { engine }) => {
+            print(&start::services(*engine, &Screen::of(&std::io::stdout())));
             Ok(())
         }
         Some(Command::Completions { shell }) => {
@@ -90,7 +90,7 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(parent) = args.end_with {
         end_with(parent).map_err(Failure::Engine)?;
     }
-    let plan = Plan::new(args)?;
+    let mut plan = Plan::new(args)?;
     // Only a test starts two programs in one process, and may keep the first one's log.
     let _ = logging::start(plan.log_level, plan.log_format);
     let descriptors = raise_descriptors();
@@ -103,7 +103,8 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if args.config.is_some() {
         control.take_reloads().map_err(Failure::Engine)?;
     }
-    let bound = bind::bind(&plan.services, &plan.places)?;
+    let mut bound = bind::bind(&plan.services, &plan.places)?;
+    bound.refused.append(&mut plan.unserved);
     if let Some(backlog) = plan.backlog {
         bind::set_backlog(&bound.listeners, backlog).map_err(Failure::Engine)?;
     }

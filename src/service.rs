@@ -10,7 +10,7 @@ use crate::lan::Outlet;
 use crate::protocol::{Options, Row, Session};
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Service {
     /// Its name: unique, and what `--only`, `--port` and `--set` call it.
     pub name: String,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 
 use crate::bind::Bound;
-use crate::engine;
+use crate::engine::{self, Engine, Serving};
 use crate::protocol::{Kind, Row, TABLE};
 use crate::service::{Address, Service};
 
@@ -42,7 +42,35 @@ impl Screen {
 }
 
 /// The list of services, a line each: name, default port, what it does, where it is specified.
-pub fn services(screen: &Screen) -> String {
+/// With an engine, how it serves each, in place of the last two.
+pub fn services(engine: Option<Engine>, screen: &Screen) -> String {
+    match engine {
+        None => all_services(screen),
+        Some(engine) => {
+            let title = format!("--engine {}: {}\n\n", engine.name(), engine.about());
+            title + &table::render([served_rows(engine, true), served_rows(engine, false)], "  ", screen)
+        }
+    }
+}
+
+/// How an engine serves each service.
+fn served_rows(engine: Engine, with_port: bool) -> Rows {
+    let cells = |row: &Row| {
+        let mut cells = vec![Cell::new(Style::Name, row.name)];
+        if with_port {
+            cells.push(Cell::new(Style::Plain, format!("{:>5}", row.port)));
+            cells.push(Cell::new(Style::Dim, row.transport.name()));
+        }
+        cells.push(match engine.serving(row) {
+            Serving::Served(how) => Cell::new(Style::Plain, how),
+            Serving::Refused(reason) => Cell::new(Style::Loud, format!("not served: {reason}")),
+        });
+        cells
+    };
+    TABLE.iter().map(cells).collect()
+}
+
+fn all_services(screen: &Screen) -> String {
     let rows = |with_source: bool| {
         let cells = |row: &Row| {
             let mut cells = vec![

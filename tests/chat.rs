@@ -20,13 +20,14 @@ macro_rules! on_every_engine {
     ($($test:ident)*) => {
         mod reactor { $(#[test] fn $test() { super::$test("reactor"); })* }
         mod threads { $(#[test] fn $test() { super::$test("threads"); })* }
+        mod processes { $(#[test] fn $test() { super::$test("processes"); })* }
     };
 }
 
 on_every_engine! {
     sixty_members_hear_every_line_once dribbling_senders_never_interleave resets_at_every_moment
     a_slow_reader_costs_a_log one_who_reads_nothing_is_given_up raw_is_the_text_alone transcript rooms
-    timestamps history
+    timestamps history a_reply_comes_after_what_was_said_before
 }
 
 fn start(engine: &'static str) -> Start {
@@ -363,6 +364,26 @@ fn history(engine: &'static str) {
 /// Two thousand members, a hundred of whom never read, and one who talks: all others hear everything in
 /// order, and an echo on another port is answered meanwhile. (Ten thousand are tried on the simulated
 /// network.)
+/// Whoever knows that something was said, and asks then, hears what was said first.
+fn a_reply_comes_after_what_was_said_before(engine: &'static str) {
+    let daemon = start(engine).run();
+    let (mut speaker, mut asker) = (member(&daemon), member(&daemon));
+    settle(&mut speaker);
+    for n in 0..200 {
+        speaker.send(format!("number {n}\n").as_bytes()).unwrap();
+        settle(&mut speaker);
+        asker.send(b"/who\n").unwrap();
+        let first = loop {
+            let line = line(&mut asker);
+            if line.starts_with("* here: ") || !line.starts_with("* ") {
+                break line;
+            }
+        };
+        assert!(first.ends_with(&format!(": number {n}\n")), "{engine}, {n}: {first}");
+        while !line(&mut asker).starts_with("* here: ") {}
+    }
+}
+
 #[test]
 fn two_thousand_members() {
     const MEMBERS: usize = 2000;

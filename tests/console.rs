@@ -13,7 +13,7 @@ mod support;
 
 use support::{Daemon, PATIENCE, Start};
 
-const ENGINES: [&str; 2] = ["reactor", "threads"];
+const ENGINES: [&str; 3] = ["reactor", "threads", "processes"];
 
 fn connect(at: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(at).unwrap();

@@ -17,7 +17,7 @@ use support::program::find;
 use support::{Daemon, PATIENCE, Start, proc, wait_for};
 
 const SWITCHBOARD: &str = env!("CARGO_BIN_EXE_switchboard");
-const ENGINES: [&str; 2] = ["reactor", "threads"];
+const ENGINES: [&str; 3] = ["reactor", "threads", "processes"];
 
 /// A client of ours, run to its end.
 fn client(dir: &Path, arguments: &[&str]) -> Output {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 mod support;
 
-use support::daemon::engines;
+use support::daemon::concurrent_engines;
 
 /// A running daemon; it is killed with this.
 struct Daemon {
@@ -90,7 +90,7 @@ fn body(reply: &[u8]) -> &[u8] {
 
 #[test]
 fn a_big_file_comes_whole_and_in_parts() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = Daemon::start(engine, &[]);
         let content: Vec<u8> = (0..10 * 1024 * 1024_u32).map(|i| (i % 251) as u8).collect();
         daemon.put("big.bin", &content);
@@ -105,7 +105,7 @@ fn a_big_file_comes_whole_and_in_parts() {
 
 #[test]
 fn the_end_of_a_file_of_5_gib_is_reached() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = Daemon::start(engine, &[]);
         let mut file = File::create(daemon.dir.path().join("root/huge.bin")).unwrap();
         file.seek(SeekFrom::Start(5 * 1024 * 1024 * 1024)).unwrap();
@@ -119,7 +119,7 @@ fn the_end_of_a_file_of_5_gib_is_reached() {
 #[test]
 fn a_file_that_changes_while_it_is_sent_is_no_lie() {
     const SIZE: usize = 64 * 1024 * 1024;
-    for engine in engines() {
+    for engine in concurrent_engines() {
         for (new_size, is_whole) in [(SIZE as u64 / 2, false), (SIZE as u64 * 2, true)] {
             let daemon = Daemon::start(engine, &[]);
             daemon.put("big.bin", &vec![b'x'; SIZE]);
@@ -140,7 +140,7 @@ fn a_file_that_changes_while_it_is_sent_is_no_lie() {
 
 #[test]
 fn a_slow_reader_delays_nobody() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = Daemon::start(engine, &[]);
         daemon.put("big.bin", &vec![b'x'; 32 * 1024 * 1024]);
         daemon.put("small.txt", b"quick");
@@ -167,7 +167,7 @@ fn a_slow_reader_delays_nobody() {
 
 #[test]
 fn deadlines_are_options() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = Daemon::start(
             engine,
             &[
@@ -201,7 +201,7 @@ fn deadlines_are_options() {
 /// Refusals reach a client that is still sending.
 #[test]
 fn what_is_too_long_is_told_so() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = Daemon::start(engine, &[]);
         let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(100_000));
         assert!(daemon.ask(long.as_bytes()).starts_with(b"HTTP/1.1 414 "), "{engine}");
@@ -212,7 +212,7 @@ fn what_is_too_long_is_told_so() {
 
 #[test]
 fn flags_and_variables_set_the_options() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let flags = [
             "--index",
             "home.html",
@@ -248,7 +248,7 @@ fn curl_is_content() {
     if support::program::find("curl").is_none() {
         return support::left_out("  curl at the file server (not installed: curl)");
     }
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let daemon = Daemon::start(engine, &[]);
         let content: Vec<u8> = (0..1_000_000_u32).map(|i| (i % 241) as u8).collect();
         daemon.put("file.bin", &content);

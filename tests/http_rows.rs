@@ -14,7 +14,7 @@ use std::thread;
 mod rows;
 mod support;
 
-use support::daemon::engines;
+use support::daemon::concurrent_engines;
 use support::{Daemon, PATIENCE, Start, wait_for};
 
 /// Sent behind a row: whoever answers it has found the end of the row, and closes.
@@ -144,7 +144,7 @@ fn start(engine: &'static str) -> (Daemon, String) {
 
 #[test]
 fn every_row_on_every_engine() {
-    for engine in engines() {
+    for engine in concurrent_engines() {
         let (daemon, tag) = start(engine);
         let (address, rows) = (daemon.tcp("http"), all_rows(&tag));
         assert!(rows.len() >= 300, "{} rows", rows.len());

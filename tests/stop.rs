@@ -74,6 +74,23 @@ fn silent_clients_do_not_hold_up_the_threads() {
     stops_at_once("threads");
 }
 
+#[test]
+fn silent_clients_do_not_hold_up_the_processes() {
+    stops_at_once("processes");
+}
+
+#[test]
+fn neither_a_silent_client_nor_those_behind_it_hold_up_the_one_at_a_time() {
+    let mut daemon = Start::engine("iterative").argument("--grace").argument("10s").run();
+    let mut first = connect(&daemon, "echo");
+    first.write_all(b"hello").unwrap();
+    first.read_exact(&mut [0; 5]).unwrap();
+    let _waiting = [connect(&daemon, "echo"), connect(&daemon, "http")];
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(Duration::from_secs(5)).code(), Some(0), "{}", daemon.output());
+    assert_eq!(first.read(&mut [0; 5]).unwrap(), 0, "it is closed, not reset");
+}
+
 /// A client that was too slow to read gets all it is owed, although the daemon is stopping.
 fn sends_what_is_owed(engine: &'static str) {
     const SIZE: usize = 20_000_000;
@@ -105,17 +122,31 @@ fn a_drain_of_the_threads_sends_what_is_owed() {
     sends_what_is_owed("threads");
 }
 
+#[test]
+fn a_drain_of_the_processes_sends_what_is_owed() {
+    sends_what_is_owed("processes");
+}
+
 /// A client that is still sending when the daemon is told to stop is not reset, for that would destroy
 /// what is on its way to it.
-#[test]
-fn a_drain_of_the_threads_resets_nobody() {
-    let mut daemon = Start::engine("threads").argument("--grace").argument("20s").run();
+fn resets_nobody(engine: &'static str) {
+    let mut daemon = Start::engine(engine).argument("--grace").argument("20s").run();
     let mut both_ways = connect(&daemon, "echo");
     let sent = stall(&mut both_ways);
     daemon.signal(Signal::TERM);
     let came = read_slowly(&mut both_ways);
     assert!((100_000..=sent).contains(&came), "{came} of {sent} bytes\n{}", daemon.output());
     assert_eq!(daemon.wait(PATIENCE).code(), Some(0), "{}", daemon.output());
+}
+
+#[test]
+fn a_drain_of_the_threads_resets_nobody() {
+    resets_nobody("threads");
+}
+
+#[test]
+fn a_drain_of_the_processes_resets_nobody() {
+    resets_nobody("processes");
 }
 
 /// One who never reads is not waited for longer than the grace.
@@ -139,6 +170,11 @@ fn the_grace_bounds_a_drain_of_the_reactor() {
 #[test]
 fn the_grace_bounds_a_drain_of_the_threads() {
     keeps_to_the_grace("threads");
+}
+
+#[test]
+fn the_grace_bounds_a_drain_of_the_processes() {
+    keeps_to_the_grace("processes");
 }
 
 #[test]

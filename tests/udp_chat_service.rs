@@ -10,7 +10,7 @@ use support::{Daemon, Program, Start};
 mod support;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_switchboard");
-const ENGINES: [&str; 2] = ["reactor", "threads"];
+const ENGINES: [&str; 3] = ["reactor", "threads", "processes"];
 
 fn free_port() -> String {
     UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port().to_string()

@@ -12,7 +12,7 @@ mod support;
 
 use support::{Daemon, PATIENCE, Start};
 
-const ENGINES: [&str; 2] = ["reactor", "threads"];
+const ENGINES: [&str; 3] = ["reactor", "threads", "processes"];
 
 /// A page without a browser.
 struct Page {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits;
@@ -37,8 +38,19 @@ fn tcp(address: SocketAddr) -> io::Result<Socket> {
 fn udp(address: SocketAddr) -> io::Result<Socket> {
     // Without SO_REUSEADDR: over UDP that would share the port with another program.
     let socket = new(address, Type::DGRAM, Protocol::UDP)?;
+    // Before anything can come: a datagram that waits since before is told to have had no destination, which
+    // looks like a broadcast.
+    want_destination(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Asks the kernel to say, with each datagram, which of our addresses it was sent to.
+fn want_destination(socket: &Socket, address: SocketAddr) -> nix::Result<()> {
+    match address {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true),
+    }
 }
 
 fn new(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

@@ -50,6 +50,21 @@ fn port_0_is_one_number_everywhere() {
 }
 
 #[test]
+fn a_datagram_that_comes_at_once_says_where_it_was_sent_to() {
+    use nix::sys::socket::{getsockopt, sockopt};
+    let bound = bind(&[service("echo")], &[place(0, 0, true, flag())]).unwrap();
+    for listener in &bound.listeners {
+        match listener.address {
+            Address::Udp(at) if at.is_ipv4() => {
+                assert!(getsockopt(&listener.socket, sockopt::Ipv4PacketInfo).unwrap());
+            }
+            Address::Udp(_) => assert!(getsockopt(&listener.socket, sockopt::Ipv6RecvPacketInfo).unwrap()),
+            _ => {}
+        }
+    }
+}
+
+#[test]
 fn a_named_port_that_is_taken_is_fatal_and_says_who_has_it() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().port();

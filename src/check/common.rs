@@ -63,6 +63,8 @@ pub(super) fn after_resets(target: &Target, said: &[u8], ask: Ask) -> Outcome {
         leaves.reset();
     }
     ask(&mut stays)?;
+    // A server that has one client at a time is to come to the next.
+    drop(stays);
     ask(&mut Client::connect(target)?)
 }
 

@@ -169,11 +169,12 @@ fn errors(target: &Target) -> Outcome {
 }
 
 fn outside(target: &Target) -> Outcome {
-    let mut client = Client::connect(target)?;
     for name in
         ["../root/hello.txt", "sub/../hello.txt", "/etc/passwd", "..", ".", "./hello.txt", "hello.txt\0"]
     {
+        let mut client = Client::connect(target)?;
         client.send(format!("/get {name}\n").as_bytes())?.expect(b"error: ")?.line()?;
+        drop(client);
         let mut lab = Client::connect(target)?;
         lab.send(format!("{name}\n").as_bytes())?.expect(b"error: ")?.line()?;
         // A command that is none leaves the connection open.

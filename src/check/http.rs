@@ -204,6 +204,7 @@ fn head(target: &Target) -> Outcome {
 fn not_found(target: &Target) -> Outcome {
     let mut client = Client::connect(target)?;
     expect_status(client.send(b"GET /no-such-file-here HTTP/1.1\r\nHost: x\r\n\r\n")?, "404")?;
+    drop(client);
     fetch(target, GET)
 }
 

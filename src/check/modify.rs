@@ -41,11 +41,13 @@ pub(super) const CASES: &[Case] = &[
     Case::new(P, "three_lines", "three clients are served at once", "one client at a time", |t| {
         common::crowd(t, 3, 20, ask)
     })
-    .exact(),
+    .exact()
+    .several(),
     Case::new(P, "thirty_lines", "thirty clients are served at once", "a small backlog", |t| {
         common::crowd(t, 30, 20, ask)
     })
-    .exact(),
+    .exact()
+    .several(),
     Case::new(
         P,
         "silent_line",
@@ -53,7 +55,8 @@ pub(super) const CASES: &[Case] = &[
         "a blocking recv in the only thread",
         |t| common::beside_a_silent_one(t, ask),
     )
-    .exact(),
+    .exact()
+    .several(),
     Case::new(
         P,
         "reset_in_a_line",
@@ -69,7 +72,8 @@ pub(super) const CASES: &[Case] = &[
         "sendall blocks the only thread",
         stalled_reader,
     )
-    .exact(),
+    .exact()
+    .several(),
     Case::new(
         P,
         "telnet_options",

@@ -188,6 +188,7 @@ fn every_split(target: &Target) -> Outcome {
         let (first, second) = said.split_at(at);
         expect_time(client.send(first)?.pause(common::LONG_PAUSE).send(second)?, b"\r\n")?;
     }
+    drop(client);
     let bytes: Vec<&[u8]> = said.chunks(1).collect();
     expect_time(&mut common::close_together(target, &bytes)?, b"")
 }

@@ -235,6 +235,7 @@ fn hostile(target: &Target) -> Outcome {
         client.send(&[b"/put 3 ", name, b"\nabc"].concat())?.expect(b"error: ")?.line()?;
     }
     put(&mut client)?;
+    drop(client);
     let mut lab = Client::connect(target)?;
     lab.send(b"../x\nabc")?.half_close()?.expect(b"error: ../x: ")?.line()?;
     lab.expect_eof()

@@ -1,5 +1,6 @@
 //! Puts the layers together: the table of protocols, the file, the environment and the flags.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use toml::Value;
@@ -8,18 +9,29 @@ use super::draft::{Draft, is_known_option, is_limit};
 use super::file::{ConfigFile, Names, Setting};
 use super::places::{Common, hosts, loopback, places, strings};
 use super::{Error, Origin, files};
-use crate::bind::Place;
+use crate::bind::{Place, Refused};
 use crate::cli::ServeArgs;
+use crate::engine::Engine;
 use crate::protocol::TABLE;
 use crate::service::Service;
 
+/// What is to run.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) services: Vec<Service>,
+    /// Where they are to listen.
+    pub(super) places: Vec<Place>,
+    /// Those that the engine does not serve.
+    pub(super) unserved: Vec<Refused>,
+}
+
 /// The services that are to run, and where.
-pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Service>, Vec<Place>), Error> {
+pub(super) fn services(args: &ServeArgs, file: &ConfigFile, engine: Engine) -> Result<Chosen, Error> {
     let drafts = drafts(args, file)?;
     let chosen = choose(&drafts, args, file)?;
     let common = common(args, file)?;
     let defaults = defaults(file)?;
-    let (mut services, mut all_places) = (Vec::new(), Vec::new());
+    let (mut services, mut all_places, mut unserved) = (Vec::new(), Vec::new(), Vec::new());
     for draft in &drafts {
         let row = draft.row()?;
         let options = draft.options(row.kind, &defaults)?;
@@ -28,12 +40,16 @@ pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Servi
         let mut policy = draft.policy(places.iter().any(|place| place.at.is_open()), &defaults)?;
         draft.check_banner(&policy, &options)?;
         policy.banner = policy.banner.filter(|_| options.takes_banner());
-        if chosen.contains(&draft.name) {
+        if let Some(asked) = chosen.get(&draft.name) {
+            if let Some(reason) = engine.refusal(row) {
+                unserved.push(refuse(engine, services.len(), reason, asked.as_ref())?);
+            } else {
+                all_places.extend(places);
+            }
             services.push(Service { name: draft.name.clone(), row, options, policy });
-            all_places.extend(places);
         }
     }
-    if services.is_empty() {
+    if services.len() == unserved.len() {
         return Err(Error("no service is left to run; see `switchboard services`".to_owned()));
     }
     prepare(&services)?;
@@ -41,7 +57,23 @@ pub(super) fn services(args: &ServeArgs, file: &ConfigFile) -> Result<(Vec<Servi
         let message = "no service that stores files is to run; it goes with --only upload";
         return Err(Error::at(&args.origin("once"), message));
     }
-    Ok((services, all_places))
+    Ok(Chosen { services, places: all_places, unserved })
+}
+
+/// A service that an engine does not serve: an error if somebody asked for it, else it is left out.
+fn refuse(
+    engine: Engine,
+    service: usize,
+    reason: &str,
+    asked: Option<&(String, Origin)>,
+) -> Result<Refused, Error> {
+    let name = engine.name();
+    match asked {
+        None => Ok(Refused { service, reason: format!("not with --engine {name}: {reason}") }),
+        Some((asked, origin)) => {
+            Err(Error::at(origin, format_args!("{asked}: --engine {name} does not serve it: {reason}")))
+        }
+    }
 }
 
 /// Makes sure that what the services' options name is there, and that they get along with each other.
@@ -105,7 +137,12 @@ fn value(text: &str) -> Value {
 }
 
 /// The names of the services that are to run. Who is named by `only` or `with` runs even if it is disabled.
-fn choose(drafts: &[Draft], args: &ServeArgs, file: &ConfigFile) -> Result<Vec<String>, Error> {
+/// With each, who asked for it by name, if anybody did.
+fn choose(
+    drafts: &[Draft],
+    args: &ServeArgs,
+    file: &ConfigFile,
+) -> Result<HashMap<String, Option<(String, Origin)>>, Error> {
     let only = names(&args.only, args.origin("only")).or_else(|| file.only.clone());
     let without = names(&args.without, args.origin("without")).or_else(|| file.without.clone());
     let with = names(&args.with, args.origin("with")).or_else(|| file.with.clone());
@@ -113,13 +150,16 @@ fn choose(drafts: &[Draft], args: &ServeArgs, file: &ConfigFile) -> Result<Vec<S
         check(drafts, list)?;
     }
     let has = |list: &Option<Names>, name: &String| list.as_ref().map(|list| list.names.contains(name));
-    let mut chosen = Vec::new();
+    let mut chosen = HashMap::new();
     for draft in drafts {
         let enabled = draft.enabled()?;
         let asked = has(&with, &draft.name).unwrap_or(false);
         let wanted = asked || has(&only, &draft.name).unwrap_or(enabled);
         if wanted && !has(&without, &draft.name).unwrap_or(false) {
-            chosen.push(draft.name.clone());
+            let by_list = [&with, &only].into_iter().flatten().find(|list| list.names.contains(&draft.name));
+            let by_setting = || draft.get("enabled").map(|setting| setting.origin.clone());
+            let asked = by_list.map(|list| list.origin.clone()).or_else(by_setting);
+            chosen.insert(draft.name.clone(), asked.map(|origin| (draft.name.clone(), origin)));
         }
     }
     Ok(chosen)

@@ -76,6 +76,11 @@ impl Control {
         self.keyboard.has_terminal()
     }
 
+    /// Leaves the terminal alone, in a copy of the process: it is its parent's to restore.
+    pub fn abandon(&mut self) {
+        self.keyboard.abandon();
+    }
+
     /// Has events of both delivered under `token`.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.signals, token, Interest::READABLE)?;

@@ -64,6 +64,11 @@ impl Keyboard {
         }
     }
 
+    /// Leaves the terminal as it is, for good.
+    pub(super) fn abandon(&mut self) {
+        self.found = None;
+    }
+
     /// Has key presses delivered as events.
     pub(super) fn register(registry: &Registry, token: Token) -> io::Result<()> {
         if !stdin().is_terminal() {

@@ -25,6 +25,7 @@ const LISTENER: u32 = u32::MAX;
 const DATAGRAMS: u32 = u32::MAX - 1;
 const CONTROL: u32 = u32::MAX - 2;
 const JOBS: u32 = u32::MAX - 3;
+const ELSEWHERE: u32 = u32::MAX - 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -46,6 +47,16 @@ impl MioNet {
         // A wake-up that fails is one that is due already.
         let helper = Helper::new(move || drop(waker.wake()));
         Ok(Self { poll, events, started: Instant::now(), control, helper })
+    }
+
+    /// Has events of some other source delivered under a name of the reactor.
+    pub fn watch_other(&mut self, other: &mut impl mio::event::Source, source: Source) -> io::Result<()> {
+        self.poll.registry().register(other, token(source), Interest::READABLE)
+    }
+
+    /// Ends listening to the operator, in a process that is not the operator's to control.
+    pub fn abandon_control(&mut self) {
+        self.control.abandon();
     }
 
     /// Asks for the events of a listener or a datagram socket: readable only, for a datagram socket
@@ -98,7 +109,8 @@ impl Net for MioNet {
     }
 
     fn accept(&mut self, listener: &OwnedFd) -> Result<(OwnedFd, Peer), Errno> {
-        sockets::accept(listener.as_fd(), SocketFlags::NONBLOCK)
+        let (stream, peer) = sockets::accept(listener.as_fd(), SocketFlags::NONBLOCK)?;
+        Ok((stream, peer))
     }
 
     fn watch(&mut self, stream: &OwnedFd, id: ConnId) -> io::Result<()> {
@@ -167,6 +179,7 @@ fn token(source: Source) -> Token {
         Source::Datagrams(index) => (DATAGRAMS, index),
         Source::Control => (CONTROL, 0),
         Source::Jobs => (JOBS, 0),
+        Source::Elsewhere => (ELSEWHERE, 0),
     };
     Token((generation as usize) << 32 | key)
 }
@@ -179,13 +192,14 @@ fn source(token: Token) -> Source {
         DATAGRAMS => Source::Datagrams(index),
         CONTROL => Source::Control,
         JOBS => Source::Jobs,
+        ELSEWHERE => Source::Elsewhere,
         generation => Source::Conn(ConnId { key: u32::try_from(index).unwrap_or(u32::MAX), generation }),
     }
 }
 
 // The token holds a generation and a key side by side.
 const _: () = assert!(usize::BITS >= 64);
-const _: () = assert!(LAST_GENERATION < JOBS);
+const _: () = assert!(LAST_GENERATION < ELSEWHERE);
 
 #[cfg(test)]
 mod tests {
@@ -194,7 +208,9 @@ mod tests {
     #[test]
     fn tokens_name_their_source() {
         let conn = Source::Conn(ConnId { key: u32::MAX - 1, generation: LAST_GENERATION });
-        for it in [conn, Source::Listener(3), Source::Datagrams(0), Source::Control, Source::Jobs] {
+        let all =
+            [Source::Listener(3), Source::Datagrams(0), Source::Control, Source::Elsewhere, Source::Jobs];
+        for it in all.into_iter().chain([conn]) {
             assert_eq!(source(token(it)), it);
         }
     }

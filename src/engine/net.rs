@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -13,6 +14,7 @@ use super::control::Command;
 use crate::helper::Job;
 use crate::peer::Peer;
 use crate::protocol::ConnId;
+use crate::service::Service;
 use crate::time::Time;
 
 /// The last generation that a connection may have: a network may need some numbers for other sources.
@@ -29,6 +31,8 @@ pub enum Source {
     Datagrams(usize),
     /// [`Net::command`] has something to say.
     Control,
+    /// Something has ended that is served elsewhere: see [`Net::look_elsewhere`].
+    Elsewhere,
     /// [`Net::job_done`] has something to say.
     Jobs,
 }
@@ -59,6 +63,30 @@ pub struct Datagram<A> {
     pub way_back: A,
 }
 
+/// A connection that was served elsewhere, and has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Gone {
+    /// The index of its service.
+    pub service: usize,
+    /// Where it was from.
+    pub source: Option<IpAddr>,
+    /// Bytes read from the peer.
+    pub read: u64,
+    /// Bytes written to it.
+    pub written: u64,
+}
+
+/// Who serves a connection that was let in.
+#[derive(Debug)]
+pub enum Accepted<S> {
+    /// The one who accepted it.
+    Here(S, Peer),
+    /// Another process.
+    Elsewhere,
+    /// This process, which is a new one made for it, and is to do nothing else.
+    Alone,
+}
+
 /// See the module. Errors are the kernel's: `AGAIN` means "not now", and there will be an event.
 pub trait Net {
     /// A connected stream; dropping it closes it.
@@ -83,6 +111,43 @@ pub trait Net {
 
     /// Takes a waiting connection.
     fn accept(&mut self, listener: &Self::Listener) -> Result<(Self::Stream, Peer), Errno>;
+
+    /// Says who serves a connection of the service of this index, which was let in.
+    ///
+    /// # Errors
+    /// There was no room for it elsewhere; it will be accepted once more.
+    fn assign(
+        &mut self,
+        stream: Self::Stream,
+        peer: Peer,
+        _service: usize,
+    ) -> Result<Accepted<Self::Stream>, Errno> {
+        Ok(Accepted::Here(stream, peer))
+    }
+
+    /// A connection that has ended elsewhere and has not been named yet, if there is one.
+    fn gone_elsewhere(&mut self) -> Option<Gone> {
+        None
+    }
+
+    /// Who is served elsewhere, by index of the service and source; not those that only pass through there.
+    fn inside_elsewhere(&self) -> Vec<(usize, Option<IpAddr>)> {
+        Vec::new()
+    }
+
+    /// These are the services from the next connection on.
+    fn set_services(&mut self, _services: &[Service]) {}
+
+    /// How many connections are served elsewhere, those included that only pass through there.
+    fn elsewhere(&self) -> usize {
+        0
+    }
+
+    /// Looks what has ended elsewhere.
+    fn look_elsewhere(&mut self) {}
+
+    /// Tells those who serve elsewhere of a drain.
+    fn drain_elsewhere(&mut self) {}
 
     /// Asks for the events of a stream, once and for all.
     fn watch(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;

@@ -156,7 +156,8 @@ impl<N: Net> Reactor<N> {
     /// Serves until the operator wants to stop and everything owed is sent, or the grace has passed.
     ///
     /// # Errors
-    /// The poll failed, or the operator asked to stop at once.
+    /// The poll failed, or the operator asked to stop at once; or this process is a new one that was made
+    /// for one connection, see [`Accepted::Alone`](super::net::Accepted::Alone).
     pub fn run(&mut self) -> io::Result<()> {
         while !self.is_drained() {
             let timeout = self.may_sleep();
@@ -189,13 +190,13 @@ impl<N: Net> Reactor<N> {
         self.tick();
         self.tell_of_drain();
         self.answer_datagrams();
-        self.accept_all();
+        self.accept_all()?;
         self.rooms_pending = self.feed_rooms();
         self.reap();
         self.start_jobs();
         self.context.shared.end_turn();
         if self.context.shared.is_stop_due() && !self.context.draining {
-            self.drain();
+            self.drain()?;
         }
         debug_assert_eq!(self.check_invariants(), Ok(()));
         Ok(())
@@ -206,6 +207,7 @@ impl<N: Net> Reactor<N> {
             Source::Conn(id) => self.advance(id, |slot| slot.note(event)),
             Source::Listener(index) => self.acceptor.note(index),
             Source::Datagrams(index) => self.note_datagrams(index),
+            Source::Elsewhere => self.look_elsewhere(),
             Source::Jobs => {
                 while let Some(id) = self.context.net.job_done() {
                     self.advance(id, |slot| slot.conn.job_done());
@@ -222,7 +224,7 @@ impl<N: Net> Reactor<N> {
 
     fn obey(&mut self, command: Command) -> io::Result<()> {
         match command {
-            Command::Drain => self.drain(),
+            Command::Drain => self.drain()?,
             Command::Quit => return Err(super::stopped_at_once()),
             Command::Reload => self.read_again(),
             Command::Dump => self.dump(),
@@ -317,20 +319,22 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Stops listening; what has come so far is still answered, and then every session is told.
-    fn drain(&mut self) {
-        self.accept_all();
+    fn drain(&mut self) -> io::Result<()> {
+        self.accept_all()?;
         self.acceptor.close();
         self.datagrams.clear();
         self.context.draining = true;
         self.tell_at = self.context.now.after(limits::DRAIN_WATCH);
         self.drained_by = self.context.now.after(self.grace);
-        super::announce_drain(self.slots.len(), self.grace);
+        super::announce_drain(self.connections(), self.grace);
+        self.context.net.drain_elsewhere();
         for id in self.everyone() {
             self.advance(id, |_| ());
             if let Some(slot) = self.slots.get_mut(id.key as usize) {
                 slot.watch_for_drain();
             }
         }
+        Ok(())
     }
 
     /// Tells every session of the drain, after what its peer had sent by then.
@@ -353,7 +357,7 @@ impl<N: Net> Reactor<N> {
     }
 
     fn is_drained(&self) -> bool {
-        self.context.draining && (self.slots.is_empty() || self.drained_by <= self.context.now)
+        self.context.draining && (self.connections() == 0 || self.drained_by <= self.context.now)
     }
 
     /// Ends whoever is left after the grace.

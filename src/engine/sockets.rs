@@ -7,9 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
-};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 #[cfg(target_os = "linux")]
@@ -37,6 +35,18 @@ pub(super) fn received(stream: BorrowedFd<'_>) -> Option<u64> {
     Some(nix::sys::socket::getsockopt(&stream, tcp::Info).ok()?.bytes_acked)
 }
 
+/// Whether the peer itself has ended what it sends. Where input was ended on this side, a read cannot tell.
+#[cfg(target_os = "linux")]
+pub(super) fn is_peer_done(stream: BorrowedFd<'_>) -> bool {
+    nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|info| info.state == tcp::CLOSE_WAIT)
+}
+
+/// Nothing is known of that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_peer_done(_stream: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// Nothing is known of that.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
@@ -48,14 +58,19 @@ pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
 mod tcp {
     use nix::{getsockopt_impl, libc, sockopt_impl};
 
-    /// The kernel's `struct tcp_info` up to the one field that is wanted; the kernel fills in as much of
+    /// The state of a connection whose peer has ended its side.
+    pub(super) const CLOSE_WAIT: u8 = 8;
+
+    /// The kernel's `struct tcp_info` up to the last field that is wanted; the kernel fills in as much of
     /// it as it is asked for. It has had this field since Linux 4.1.
     #[derive(Debug, Clone, Copy)]
     #[repr(C)]
     // The macro makes it part of a public trait's implementation.
     #[allow(unreachable_pub)]
     pub struct State {
-        before: [u64; 15],
+        pub(super) state: u8,
+        options: [u8; 7],
+        before: [u64; 14],
         pub(super) bytes_acked: u64,
     }
 
@@ -119,14 +134,6 @@ pub(super) fn send_file(
     rustix::io::write(stream, piece.get(..n).unwrap_or_default())
 }
 
-/// Asks the kernel to say, with each datagram, which of our addresses it was sent to.
-pub(super) fn want_destination(socket: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
-    match address {
-        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true),
-        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true),
-    }
-}
-
 /// How to answer a datagram: to its sender, from the address it was sent to.
 #[derive(Debug, Clone)]
 pub struct WayBack {
@@ -141,17 +148,25 @@ enum Destination {
     V6(in6_pktinfo),
 }
 
-/// Receives a datagram and notes where it was sent to.
+/// Receives a datagram, if one has come, and notes where it was sent to.
 pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
+    receive_by(socket, buffer, MsgFlags::MSG_DONTWAIT)
+}
+
+/// The same, but waits for one if the socket is one that blocks.
+pub(super) fn receive_or_wait(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram<WayBack>, Errno> {
+    receive_by(socket, buffer, MsgFlags::empty())
+}
+
+fn receive_by(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: MsgFlags,
+) -> Result<Datagram<WayBack>, Errno> {
     let mut control = cmsg_space!(in_pktinfo, in6_pktinfo);
     let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(
-        socket.as_raw_fd(),
-        &mut slices,
-        Some(&mut control),
-        MsgFlags::MSG_DONTWAIT,
-    )
-    .map_err(errno)?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)
+        .map_err(errno)?;
     let to = message.address.ok_or(Errno::INVAL)?;
     let peer = socket_address(&to).map(Peer::from).ok_or(Errno::INVAL)?;
     let from = message.cmsgs().map_err(errno)?.find_map(|message| match message {

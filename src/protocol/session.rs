@@ -6,14 +6,17 @@ macro_rules! protocols {
     ($($variant:ident($handler:ty): {
         name: $name:literal, port: $port:literal, well_known: $well_known:expr, transport: $transport:ident,
         does: $does:literal, source: $source:literal, try_it: $try_it:literal,
-         $(off: $off:literal,)?
+        $(rooms: $rooms:literal,)?
+        $(together: $together:literal,)?
+        $(off: $off:literal,)?
     })*
     => { $($(#[$about:meta])* $later:ident($later_handler:ty),)* }) => {
         /// All protocols, in the order in which they are listed.
         pub static TABLE: &[Row] = &[$(Row {
             kind: Kind::$variant, name: $name, port: $port, well_known: $well_known,
             transport: Transport::$transport,
-            does: $does, source: $source, try_it: $try_it, off: false $(|| $off)?,
+            does: $does, source: $source, try_it: $try_it, rooms: false $(|| $rooms)?,
+            together: concat!("" $(, $together)?), off: false $(|| $off)?,
         }),*];
 
         /// Names a protocol.

@@ -23,6 +23,7 @@ protocols! {
         name: "console", port: 8000, well_known: None, transport: Tcp,
         does: "web page: every service, and the chat", source: "RFC 9110, 6455; lab A",
         try_it: "curl http://{address}/",
+        rooms: true,
     }
     Modify(Line<super::modify::Modify>): {
         name: "modify", port: 8888, well_known: None, transport: Tcp,
@@ -33,11 +34,13 @@ protocols! {
         name: "chat", port: 8989, well_known: None, transport: Tcp,
         does: "a chat room for telnet and nc", source: "labs A, B",
         try_it: "telnet {host} {port}",
+        rooms: true,
     }
     UdpChat(super::udp_chat::UdpChat): {
         name: "udp-chat", port: 40000, well_known: None, transport: Lan,
         does: "joins the LAN's UDP chat to the room; off unless asked", source: "lab A, exercise 1",
-        try_it: "switchboard udp-chat --port {port}{lan}", off: true,
+        try_it: "switchboard udp-chat --port {port}{lan}",
+        rooms: true, off: true,
     }
     Collect(super::collect::Collect): {
         name: "collect", port: 9090, well_known: None, transport: Tcp,
@@ -53,6 +56,7 @@ protocols! {
         name: "upload", port: 40000, well_known: None, transport: Tcp,
         does: "stores a file: its name, a line end, its content", source: "lab A, exercise 3",
         try_it: "(echo notes.txt; date) | nc -N {host} {port}",
+        together: "max_concurrent is not kept, and max_total counts only what is stored",
     }
     Download(Line<super::download::Download>): {
         name: "download", port: 40001, well_known: None, transport: Tcp,
@@ -151,6 +155,11 @@ pub struct Row {
     /// A command that shows it; `{host}`, `{port}` and `{address}` stand for where it listens, `{lan}` for
     /// the flags that name a network.
     pub try_it: &'static str,
+    /// Its clients are members of rooms: what one of them says, the others hear.
+    pub rooms: bool,
+    /// Some options bound all its connections together: what is left of that where each has
+    /// memory of its own. Mostly empty.
+    pub together: &'static str,
     /// It runs only when it is asked for.
     pub off: bool,
 }

@@ -69,7 +69,7 @@ fn a_narrow_screen_is_not_exceeded() {
 #[test]
 fn the_list_of_services_names_all_and_fits_a_terminal() {
     for columns in [80, usize::MAX] {
-        let text = super::services(&Screen { columns, colours: false });
+        let text = super::services(None, &Screen { columns, colours: false });
         assert_eq!(text.lines().count(), TABLE.len());
         assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
     }

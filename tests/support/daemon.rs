@@ -27,6 +27,16 @@ pub fn engines() -> impl Iterator<Item = &'static str> {
     NAMES.iter().map(String::as_str)
 }
 
+/// Those that serve several clients at once.
+pub fn concurrent_engines() -> impl Iterator<Item = &'static str> {
+    engines().filter(|name| is_concurrent(name))
+}
+
+/// Whether an engine serves several clients at once.
+pub fn is_concurrent(engine: &str) -> bool {
+    EngineName::from_str(engine, false).unwrap().is_concurrent()
+}
+
 /// How to start it.
 #[derive(Debug)]
 pub struct Start {

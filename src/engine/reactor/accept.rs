@@ -1,15 +1,18 @@
 //! Accepting: a bounded number a turn, and a pause instead of a spin when descriptors run out.
 
+use std::io;
+
 use rustix::io::Errno;
 
 use super::super::doors::Left;
-use super::super::net::Net;
+use super::super::net::{Accepted, Gone, Net};
 use super::slot::Slot;
 use super::{Reactor, conn_id};
 use crate::access::Refusal;
 use crate::conn::Conn;
 use crate::limits;
 use crate::mutation::{Mutant, is_planted};
+use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
 use crate::time::Time;
 
@@ -71,38 +74,48 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Lets in who waits.
-    pub(super) fn accept_all(&mut self) {
+    ///
+    /// # Errors
+    /// This process is a new one, made for one connection: see [`Accepted::Alone`].
+    pub(super) fn accept_all(&mut self) -> io::Result<()> {
         if self.acceptor.paused_until <= self.context.now && !is_planted(Mutant::AcceptNotResumed) {
             self.acceptor.paused_until = Time::NEVER;
         }
         if !self.acceptor.has_waiting() {
-            return;
+            return Ok(());
         }
         for index in 0..self.acceptor.list.len() {
             for _ in 0..limits::ACCEPT_PER_TURN {
-                if !self.accept(index) {
+                if !self.accept(index)? {
                     break;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Open connections. One that only passes through another process is counted once.
+    pub(super) fn connections(&self) -> usize {
+        self.slots.len().max(self.context.net.elsewhere())
     }
 
     /// Accepts one connection; false when there is none, or no room.
-    fn accept(&mut self, index: usize) -> bool {
+    fn accept(&mut self, index: usize) -> io::Result<bool> {
+        let is_full = self.connections() >= self.acceptor.capacity;
         let paused = self.acceptor.paused_until != Time::NEVER;
         let Some(socket) = self.acceptor.list.get_mut(index).filter(|socket| socket.waiting && !paused)
         else {
-            return false;
+            return Ok(false);
         };
-        if self.slots.len() >= self.acceptor.capacity {
+        if is_full {
             self.pause("as many connections as there is room for");
-            return false;
+            return Ok(false);
         }
-        match self.context.net.accept(&socket.listener) {
+        Ok(match self.context.net.accept(&socket.listener) {
             Ok((stream, peer)) => {
                 let service = socket.service;
                 socket.waiting &= !is_planted(Mutant::AcceptShareForgotten);
-                self.add_connection(stream, peer, service);
+                self.admit(stream, peer, service)?;
                 true
             }
             Err(Errno::AGAIN) => {
@@ -114,28 +127,54 @@ impl<N: Net> Reactor<N> {
                 self.pause(&error.to_string());
                 false
             }
-            // The peer has gone already, or a network error of the waiting connection: the next one.
+            // The peer has gone already, or its network failed: the next one.
             Err(_) => true,
-        }
+        })
     }
 
     fn pause(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.acceptor.said, true) {
-            log::warn!("not accepting for now: {reason}; {} connections are open", self.slots.len());
+            let open = self.connections();
+            log::warn!("not accepting for now: {reason}; {open} connections are open");
         }
         self.acceptor.paused_until = self.context.now.after(limits::ACCEPT_PAUSE);
     }
 
-    fn add_connection(&mut self, stream: N::Stream, peer: crate::peer::Peer, service: u16) {
+    /// Lets somebody in, or not, and sees to who serves the connection.
+    fn admit(&mut self, stream: N::Stream, peer: Peer, service: u16) -> io::Result<()> {
         let Some(options) = self.context.services.get(usize::from(service)).map(|service| &service.options)
         else {
-            return;
+            return Ok(());
         };
         let conn = Conn::new(options.session());
-        let entered = self.doors.enter(service.into(), peer.ip(), self.context.now);
-        if let Err(refusal) = entered {
-            return self.turn_away(refusal, conn, stream, peer, service);
+        let source = peer.ip();
+        if let Err(refusal) = self.doors.enter(service.into(), source, self.context.now) {
+            self.turn_away(refusal, conn, stream, peer, service);
+            return Ok(());
         }
+        match self.context.net.assign(stream, peer, service.into()) {
+            Ok(Accepted::Here(stream, peer)) => self.add_connection(conn, stream, peer, service),
+            Ok(Accepted::Elsewhere) => {}
+            Ok(Accepted::Alone) => return Err(io::ErrorKind::Other.into()),
+            Err(error) => {
+                let left = Left { source, was_in: true, read: 0, written: 0 };
+                self.doors.leave(service.into(), &left);
+                self.pause(&error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes leave of those that have ended elsewhere.
+    pub(super) fn look_elsewhere(&mut self) {
+        self.context.net.look_elsewhere();
+        while let Some(Gone { service, source, read, written }) = self.context.net.gone_elsewhere() {
+            self.doors.leave(service, &Left { source, was_in: true, read, written });
+        }
+        self.acceptor.connection_closed();
+    }
+
+    fn add_connection(&mut self, conn: Conn, stream: N::Stream, peer: Peer, service: u16) {
         let id = self.place(Slot::new(conn, stream, peer, service, 0, self.context.now));
         let Some(slot) = self.slots.get_mut(id.key as usize) else { return };
         if let Some(banner) = self.doors.banner(service.into()) {
@@ -167,14 +206,7 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Says why somebody is not let in, where the protocol has words and not too many are being told.
-    fn turn_away(
-        &mut self,
-        refusal: Refusal,
-        conn: Conn,
-        stream: N::Stream,
-        peer: crate::peer::Peer,
-        service: u16,
-    ) {
+    fn turn_away(&mut self, refusal: Refusal, conn: Conn, stream: N::Stream, peer: Peer, service: u16) {
         if !self.doors.may_tell() {
             return;
         }

@@ -42,7 +42,9 @@ impl<N: Net> Reactor<N> {
         let Some(services) = self.reload.services() else { return };
         let inside = self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.is_guest());
         let inside = inside.map(|slot| (usize::from(slot.service), slot.peer.ip()));
-        self.doors.set_policies(&services, inside);
+        let elsewhere = self.context.net.inside_elsewhere();
+        self.doors.set_policies(&services, inside.chain(elsewhere));
+        self.context.net.set_services(&services);
         self.context.services = services;
         self.renew_datagrams();
         // Who has been waiting without an end may have one now.
@@ -54,7 +56,7 @@ impl<N: Net> Reactor<N> {
     /// Writes to the log how things are.
     pub(super) fn dump(&self) {
         let Turns { count, longest, .. } = self.turns;
-        let (open, queue) = (self.slots.len(), self.runnable.len());
+        let (open, queue) = (self.connections(), self.runnable.len());
         log::info!(
             "state: {open} open; {count} turns, the longest {longest:?} while others waited; {queue} in the \
              run queue"

@@ -310,7 +310,7 @@ fn a_drain_does_not_reset_who_is_still_sending() {
     let (mut reactor, sim) = reactor("echo");
     let wire = sim.connect(WIDE);
     reactor.settle_down();
-    reactor.drain();
+    reactor.drain().unwrap();
     sim.send(wire, b"on its way");
     reactor.wait(&sim, 200);
     sim.send(wire, &vec![b'x'; 2 * 1024 * usize::from(limits::LINGER_KIB)]);
@@ -327,7 +327,7 @@ fn a_drain_ends_with_the_grace_whatever_a_client_does() {
     let (mut reactor, sim) = reactor("chargen");
     sim.connect(10);
     reactor.settle_down();
-    reactor.drain();
+    reactor.drain().unwrap();
     reactor.wait(&sim, 4_900);
     assert!(!reactor.is_drained());
     reactor.wait(&sim, 200);

@@ -7,9 +7,10 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::super::blocking::{Host, STACK};
 use super::super::datagram::Exchange;
 use super::super::outlet::Speaker;
-use super::{STACK, State};
+use super::State;
 use crate::lan::Outlet;
 use crate::limits;
 use crate::room::{Fed, MemberId};
@@ -33,7 +34,7 @@ pub(super) fn start(state: &Arc<State>, listener: Listener) -> io::Result<()> {
         return Ok(());
     };
     let mut exchange = Exchange::new(service.session());
-    let Some(member) = exchange.open(Speaker::id(listener.service), &state.shared, state.now()) else {
+    let Some(member) = exchange.open(Speaker::id(listener.service), state.shared(), state.now()) else {
         return Ok(());
     };
     let speaker = Mutex::new(Speaker::new(outlet.own_port(), outlet.chat_port()));
@@ -60,15 +61,15 @@ impl Bridge {
             let (datagram, peer) = (buffer.get(..len).unwrap_or_default(), from.into());
             let now = self.state.now();
             if self.speaker().hears(datagram, &peer, now) {
-                let _ = exchange.reply(datagram, &peer, &self.state.shared, now);
-                self.state.shared.end_turn();
+                let _ = exchange.reply(datagram, &peer, self.state.shared(), now);
+                self.state.shared().end_turn();
                 self.state.tell_members();
             }
         }
     }
 
     fn send(&self, member: MemberId) {
-        let shared = &self.state.shared;
+        let shared = self.state.shared();
         let mut rooms = shared.rooms();
         loop {
             let now = self.state.now();

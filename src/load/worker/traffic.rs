@@ -90,12 +90,12 @@ impl Worker {
         if self.job.udp {
             return self.received_datagram(key, came, now);
         }
-        match self.exchange.take(&mut connection.place, came) {
+        let taken = self.exchange.take(&mut connection.place, came);
+        let in_flight = connection.in_flight;
+        match taken {
             Ok(done) if self.may_turn_round(key, done) => self.turn_round(key, done, now),
-            Ok(0) if connection.in_flight > 0 || self.exchange.is_one_way() => {}
-            Ok(done)
-                if done > connection.in_flight || (done == connection.in_flight && self.too_much(key)) =>
-            {
+            Ok(0) if in_flight > 0 || self.exchange.is_one_way() => {}
+            Ok(done) if done > in_flight || (done == in_flight && self.too_much(key)) => {
                 let note = format!("{} bytes came that nobody had asked for", came.len());
                 let mistake = Mistake { fault: Fault::Unasked, ..Mistake::new(0, b"", came, note) };
                 self.wrong(key, &mistake);

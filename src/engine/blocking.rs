@@ -1,18 +1,22 @@
-//! The thread of one connection.
+//! One connection by plain blocking calls: read, let the session work, write; the kernel makes it wait.
+//!
+//! Every engine but the reactor serves its connections so. What differs between them is a [`Host`]: a thread
+//! among others, a process of its own, or the one after the other of a server that has one client at a time.
+//! Deadlines are the socket's time-outs, back-pressure is a write that blocks, and a drain is told by the
+//! end of input that `shutdown(2)` makes.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, sockopt};
 
-use super::super::doors::Left;
-use super::super::patience::Patience;
-use super::super::sockets;
-use super::State;
-use super::writer::Writer;
+use super::patience::Patience;
+use super::sockets;
 use crate::access::Refusal;
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::limits;
@@ -20,12 +24,64 @@ use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
+use crate::service::Service;
+use crate::shared::Shared;
 use crate::time::Time;
+
+pub(super) mod datagrams;
+mod writer;
+
+use writer::Writer;
+
+/// Stack of a thread: sessions are small and nothing recurses.
+pub(super) const STACK: usize = 256 * 1024;
+
+/// How often to look whether another thread, or a peer, is through.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Who serves the connection.
+pub(super) trait Host {
+    /// The services as they are by now.
+    fn services(&self) -> Arc<Vec<Service>>;
+
+    /// How long whoever connects to the service of this index is waited for.
+    fn patience(&self, service: usize) -> Patience;
+
+    /// What whoever is let in there is sent first.
+    fn banner(&self, service: usize) -> Option<String>;
+
+    /// Whether a datagram that came to it from there is looked at.
+    fn hears(&self, service: usize, source: Option<IpAddr>) -> bool;
+
+    /// What its connections share.
+    fn shared(&self) -> &Arc<Shared>;
+
+    /// The present moment.
+    fn now(&self) -> Time;
+
+    /// Whether the daemon is stopping. Who is told of it is also woken from its read, by the end of input.
+    fn is_draining(&self) -> bool;
+
+    /// A member of a room was called, and may have said something.
+    fn tell_members(&self) {}
+
+    /// A session wants the daemon to stop.
+    fn ask_to_stop(&self) {}
+}
+
+/// What a connection has moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    /// Bytes read from the peer.
+    pub(super) read: u64,
+    /// Bytes written to it.
+    pub(super) written: u64,
+}
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Worker {
-    state: Arc<State>,
+pub(super) struct Connection<H> {
+    host: H,
     id: ConnId,
     stream: Arc<OwnedFd>,
     peer: Peer,
@@ -39,8 +95,7 @@ pub(super) struct Worker {
     timeout: Option<Duration>,
     told_to_drain: bool,
     opened: Instant,
-    read: u64,
-    written: u64,
+    moved: Moved,
     patience: Patience,
     /// When something was last heard or, in a room, said to it.
     stirred: Time,
@@ -48,38 +103,34 @@ pub(super) struct Worker {
     is_guest: bool,
 }
 
-impl Worker {
-    pub(super) fn new(
-        state: Arc<State>,
-        id: ConnId,
-        stream: Arc<OwnedFd>,
-        (peer, service): (Peer, usize),
-        conn: Conn,
-    ) -> Self {
-        let (patience, stirred) = (state.doors().patience(service), state.now());
-        Self {
+impl<H: Host> Connection<H> {
+    /// A connection of the service of this index; `None` if there is no such service.
+    pub(super) fn new(host: H, id: ConnId, stream: Arc<OwnedFd>, peer: Peer, service: usize) -> Option<Self> {
+        let conn = Conn::new(host.services().get(service)?.session());
+        let (patience, stirred) = (host.patience(service), host.now());
+        Some(Self {
             patience,
             stirred,
             is_guest: true,
-            state,
+            host,
             id,
             stream,
             peer,
             service,
             conn,
             pool: Pool::default(),
-            buffer: vec![0; limits::READ_BUFFER],
+            // Never filled with zeros: of a client that says little, only the first page is ever touched.
+            buffer: Vec::with_capacity(limits::READ_BUFFER),
             writer: None,
             timeout: None,
             told_to_drain: false,
             opened: Instant::now(),
-            read: 0,
-            written: 0,
-        }
+            moved: Moved::default(),
+        })
     }
 
     /// Serves the connection from its first to its last moment.
-    pub(super) fn run(mut self, entered: Result<(), Refusal>) {
+    pub(super) fn run(mut self, entered: Result<(), Refusal>) -> Moved {
         // A peer that does not read must not hide the deadlines.
         let look = Some(limits::BLOCKED_WRITE);
         let _ = sockopt::set_socket_timeout(&*self.stream, sockopt::Timeout::Send, look);
@@ -87,20 +138,18 @@ impl Worker {
             Ok(()) => self.open(),
             Err(refusal) => {
                 self.is_guest = false;
-                self.call(|conn, env| conn.refuse(refusal, env));
+                self.serve(|conn, env| conn.refuse(refusal, env));
             }
         }
-        self.flush(0);
         let why = loop {
             match self.conn.life() {
                 Life::Open if self.conn.has_turn() => {
                     // One that never reads, as chargen's, learns of a drain here.
-                    if self.state.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
-                        self.call(Conn::drain);
+                    if self.host.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
+                        self.end(Conn::drain);
                     } else {
-                        self.call(Conn::go_on);
+                        self.serve(Conn::go_on);
                     }
-                    self.flush(0);
                 }
                 Life::Open | Life::Lingering(_) => self.wait_for_input(),
                 Life::Finishing(why) => self.finish(why),
@@ -108,43 +157,38 @@ impl Worker {
             }
         };
         self.close(why);
+        self.moved
     }
 
     fn open(&mut self) {
-        self.state.shared.observer.opened();
-        let banner = self.state.doors().banner(self.service).map(str::to_owned);
+        let banner = self.host.banner(self.service);
         if let Some(banner) = banner {
             self.call(|conn, env| conn.greet(&banner, env));
         }
-        self.call(Conn::open);
+        self.serve(Conn::open);
     }
 
     /// Waits until the peer sends something, its end comes, or the deadline.
     fn wait_for_input(&mut self) {
-        if self.state.is_draining() && !self.told_to_drain && !sockets::has_unread(&*self.stream) {
+        if self.host.is_draining() && !self.told_to_drain && self.has_said_all() {
             self.told_to_drain = true;
-            self.call(Conn::drain);
-            return self.flush(0);
+            return self.end(Conn::drain);
         }
-        let now = self.state.now();
+        let now = self.host.now();
         let wait = self.conn.deadline().since(now);
         if wait.is_some_and(|wait| wait.is_zero()) {
-            self.call(Conn::tick);
-            return self.flush(0);
+            return self.serve(Conn::tick);
         }
         if self.conn.is_paused() && self.conn.life() == Life::Open {
             return std::thread::sleep(wait.unwrap_or_default());
         }
         let silence = self.silence(now);
         if silence.is_some_and(|wait| wait.is_zero()) {
-            self.call(|conn, env| conn.give_up(Why::TimedOut, env));
-            return self.flush(0);
+            return self.end(|conn, env| conn.give_up(Why::TimedOut, env));
         }
         self.set_timeout(wait.into_iter().chain(silence).min());
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let read = rustix::io::read(&*self.stream, &mut buffer);
-        self.buffer = buffer;
-        match read {
+        self.buffer.clear();
+        match rustix::io::read(&*self.stream, spare_capacity(&mut self.buffer)) {
             Ok(0) => self.end_of_input(),
             Ok(n) => self.input(n),
             // The time-out has passed: the next round sees what is due.
@@ -161,23 +205,42 @@ impl Worker {
         if self.writer.as_ref().is_some_and(Writer::has_written) {
             self.stirred = now;
         }
-        self.patience.silence_due(self.stirred, self.read > 0).since(now)
+        self.patience.silence_due(self.stirred, self.moved.read > 0).since(now)
+    }
+
+    /// Whether nothing has come for a while, now that the daemon is stopping: then the session may be told.
+    /// What was on its way by then is answered like all else, and closing does not make the kernel reset the
+    /// connection. Looked at again and again: a socket whose input was ended wakes nobody any more.
+    fn has_said_all(&self) -> bool {
+        let until = Instant::now() + limits::DRAIN_WATCH;
+        loop {
+            if sockets::has_unread(&*self.stream) {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(LOOK_AGAIN));
+        }
     }
 
     fn input(&mut self, n: usize) {
-        self.read += n as u64;
-        self.stirred = self.state.now();
+        self.moved.read += n as u64;
+        self.stirred = self.host.now();
         if let Life::Lingering(why) = self.conn.life() {
             if self.conn.has_lingered(n) {
                 self.conn.fail(why);
             }
             return;
         }
-        let buffer = std::mem::take(&mut self.buffer);
-        let bytes = buffer.get(..n).unwrap_or_default();
-        self.call(|conn, env| conn.input(bytes, env));
-        self.buffer = buffer;
-        self.flush(n);
+        self.in_turn(|it| {
+            let buffer = std::mem::take(&mut it.buffer);
+            let bytes = buffer.get(..n).unwrap_or_default();
+            it.call(|conn, env| conn.input(bytes, env));
+            it.buffer = buffer;
+            it.write_all(n);
+        });
     }
 
     /// The peer is done; or the main thread says so, to have this one come to its end.
@@ -185,51 +248,72 @@ impl Worker {
         if let Life::Lingering(why) = self.conn.life() {
             return self.conn.fail(why);
         }
-        if self.state.is_draining() && !std::mem::replace(&mut self.told_to_drain, true) {
-            self.call(Conn::drain);
-        } else {
-            self.call(Conn::peer_done);
+        let is_woken = self.host.is_draining() && !sockets::is_peer_done(self.stream.as_fd());
+        if !is_woken || self.told_to_drain {
+            return self.end(Conn::peer_done);
         }
-        self.flush(0);
+        if self.has_said_all() {
+            self.told_to_drain = true;
+            self.end(Conn::drain);
+        }
     }
 
     /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
     fn finish(&mut self, why: Why) {
         // A session that ends before anything was read cannot know what is on its way.
-        let unheard = matches!(why, Why::Complete | Why::Refused) && self.read == 0;
+        let unheard = matches!(why, Why::Complete | Why::Refused) && self.moved.read == 0;
         let may_be_unread = why == Why::BadInput || unheard || sockets::has_unread(&*self.stream);
         if self.conn.is_peer_done() || !may_be_unread {
             return self.conn.fail(why);
         }
         let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
-        self.conn.linger(why, self.state.now().after(limits::LINGER));
+        self.conn.linger(why, self.host.now().after(limits::LINGER));
     }
 
-    /// Writes everything that waits; `fresh` bytes of the buffer were read last.
-    fn flush(&mut self, fresh: usize) {
+    /// Calls the session and writes what it has to say.
+    fn serve<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
+        self.in_turn(|it| {
+            it.call(call);
+            it.write_all(0);
+        });
+    }
+
+    /// Does what calls the session and writes. A member of a room has its own turn for that, so that what it
+    /// hears keeps the order in which it was said: what others said before, the reply, what others say then.
+    fn in_turn(&mut self, work: impl FnOnce(&mut Self)) {
         // Out of the way of the session, which may be called in the middle of this.
         let writer = self.writer.take();
-        let turn = match &writer {
-            None => None,
-            Some(writer) if !matches!(self.conn.life(), Life::Finishing(_)) => Some(writer.turn()),
-            Some(writer) => writer.turn_within(limits::FINISH_PROGRESS),
-        };
-        if turn.is_none() && writer.is_some() {
-            // It has ended its side and reads nothing: both threads would wait for ever.
-            self.conn.fail(Why::TimedOut);
-        } else {
-            self.write_all(fresh);
+        let turn = writer.as_ref().map(Writer::turn);
+        if let Some(turn) = &turn {
+            turn.catch_up(self.host.shared());
         }
+        work(self);
         drop(turn);
         self.writer = writer;
         // One that becomes a member does so when what it said before is sent: a handshake, for instance.
         if self.writer.is_none()
             && let Some(member) = self.conn.member()
         {
-            self.writer = Writer::start(&self.state.shared, &self.stream, (member, self.id));
+            self.writer = Writer::start(self.host.shared(), &self.stream, (member, self.id));
         }
     }
 
+    /// Calls a session that may be at its end, and writes what it has to say. A member that reads nothing
+    /// may have a second thread that waits for ever: that is not waited for.
+    fn end(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>)) {
+        self.call(call);
+        let writer = self.writer.take();
+        let turn = writer.as_ref().map(|writer| writer.turn_within(limits::FINISH_PROGRESS));
+        if matches!(turn, Some(None)) {
+            self.conn.fail(Why::TimedOut);
+        } else {
+            self.write_all(0);
+        }
+        drop(turn);
+        self.writer = writer;
+    }
+
+    /// Writes everything that waits; `fresh` bytes of the buffer were read last.
     fn write_all(&mut self, fresh: usize) {
         let buffer = std::mem::take(&mut self.buffer);
         let mut fresh = buffer.get(..fresh).unwrap_or_default();
@@ -249,7 +333,7 @@ impl Worker {
             match sent {
                 Ok(n) => {
                     out.advance(n as u64);
-                    self.written += n as u64;
+                    self.moved.written += n as u64;
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -267,7 +351,7 @@ impl Worker {
 
     /// The peer takes nothing for now: the session is told if its deadline has passed.
     fn look_at_the_clock(&mut self) {
-        let is_due = self.conn.deadline() <= self.state.now();
+        let is_due = self.conn.deadline() <= self.host.now();
         if let Some(out) = self.conn.out()
             && (is_due || out.wants_received())
         {
@@ -284,8 +368,8 @@ impl Worker {
         if !self.patience.minds_progress() || self.conn.life() != Life::Open {
             return;
         }
-        let now = self.state.now();
-        let taken = sockets::received(self.stream.as_fd()).unwrap_or(self.written);
+        let now = self.host.now();
+        let taken = sockets::received(self.stream.as_fd()).unwrap_or(self.moved.written);
         let since = self.conn.stuck_since(now, || taken);
         if self.patience.progress_due(since) <= now && !self.conn.has_taken(taken, limits::PROGRESS, now) {
             self.conn.fail(Why::TimedOut);
@@ -306,25 +390,20 @@ impl Worker {
         if let Some(writer) = self.writer.take() {
             // Its last write may be waiting for a peer that does not read.
             let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
-            self.written += writer.join(&self.state.shared);
+            self.moved.written += writer.join(self.host.shared());
         }
-        let left =
-            Left { source: self.peer.ip(), was_in: self.is_guest, read: self.read, written: self.written };
-        self.state.doors().leave(self.service, &left);
-        self.note_end(why);
-        self.state.leave(self.id.key);
+        if self.is_guest {
+            self.note_end(why);
+        }
     }
 
     fn note_end(&self, why: Why) {
-        if !self.is_guest {
-            return;
-        }
-        self.state.shared.observer.closed(&Closed {
-            service: self.state.services().get(self.service).map_or("", |service| &service.name),
+        self.host.shared().observer.closed(&Closed {
+            service: self.host.services().get(self.service).map_or("", |service| &service.name),
             peer: &self.peer,
             seconds: self.opened.elapsed().as_secs_f64(),
-            read: self.read,
-            written: self.written,
+            read: self.moved.read,
+            written: self.moved.written,
             why,
         });
     }
@@ -343,24 +422,25 @@ impl Worker {
     /// Calls the session, then tells the other members if it said something.
     fn call<T>(&mut self, call: impl FnOnce(&mut Conn, &mut Env<'_>) -> T) {
         let mut env = Env {
-            now: self.state.now(),
-            shared: &self.state.shared,
+            now: self.host.now(),
+            shared: self.host.shared(),
             pool: &mut self.pool,
             peer: &self.peer,
             id: self.id,
         };
+        let was_member = self.conn.member().is_some();
         call(&mut self.conn, &mut env);
-        // Nobody waits for this thread but its own peer: a job may take its time here.
+        // Nobody waits here but the connection's own peer: a job may take its time.
         for (_, job) in self.pool.take_jobs() {
             job.run();
             self.conn.job_done();
         }
-        self.state.shared.end_turn();
-        if self.state.shared.is_stop_due() {
-            let _ = self.state.waker.wake();
+        self.host.shared().end_turn();
+        if self.host.shared().is_stop_due() {
+            self.host.ask_to_stop();
         }
-        if self.conn.member().is_some() || self.writer.is_some() {
-            self.state.tell_members();
+        if was_member || self.conn.member().is_some() || self.writer.is_some() {
+            self.host.tell_members();
         }
     }
 }
