@@ -59,8 +59,11 @@ fn section(comparison: &Comparison) -> String {
         machine.load,
         comparison.command
     );
-    for name in ["rate", "memory", "latency"] {
+    for name in ["rate", "memory", "latency", "cpu"] {
         let _ = writeln!(text, "![{name}](compare/{name}.svg)\n");
+    }
+    if let Some(headline) = comparison.headline() {
+        let _ = writeln!(text, "{headline}\n");
     }
     let mut notes = Vec::new();
     let names: Vec<&str> = comparison.contestants.iter().map(|one| one.name.as_str()).collect();

@@ -233,7 +233,10 @@ pub(super) fn fault_of(tally: &Tally) -> String {
     let worst = tally.faults.iter().max_by_key(|(_, n)| *n);
     worst.map_or_else(
         || "no reason was seen".to_owned(),
-        |(fault, n)| format!("{} {}: {}", grouped(n), fault.name(), fault.meaning()),
+        |(fault, n)| {
+            let time = format!("{} s", TIMEOUT.as_secs());
+            format!("{} {}: {}", grouped(n), fault.name(), fault.meaning().replace("--timeout", &time))
+        },
     )
 }
 

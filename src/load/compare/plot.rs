@@ -72,7 +72,10 @@ struct Line {
 
 /// Every plot for which there are figures.
 pub(super) fn all(comparison: &Comparison) -> Vec<Plot> {
-    [rates(comparison), memory(comparison), latencies(comparison)].into_iter().flatten().collect()
+    [rates(comparison), memory(comparison), latencies(comparison), costs(comparison)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn lines(
@@ -109,6 +112,30 @@ fn rates(comparison: &Comparison) -> Option<Plot> {
     Some(axes.draw("rate", &caption, "Echo rate over connections", &lines, &plain))
 }
 
+fn costs(comparison: &Comparison) -> Option<Plot> {
+    let points = |name: &str| {
+        let rows = comparison.rows.iter().filter(|row| row.group == "echo");
+        let cells =
+            rows.filter_map(|row| Some((row, row.cells.iter().find(|cell| cell.contestant == name)?)));
+        cells
+            .filter(|(_, cell)| cell.failure.is_none())
+            .filter_map(|(row, cell)| {
+                let cpu = cell.cpu_us.filter(|cpu| *cpu > 0.0)?;
+                Some((f64::from(row.active), cpu, cpu, cpu))
+            })
+            .collect()
+    };
+    let lines = lines(comparison, points, true);
+    let axes = Axes::around(&lines, "connections (log)", "CPU of an echo (log)", (Scale::Log, Scale::Log))?;
+    let caption = "Processor time of the server for an echo, its kernel's part included.";
+    Some(axes.draw("cpu", caption, "CPU over connections", &lines, &short_time))
+}
+
+/// A time at a line across: these are round.
+fn short_time(us: f64) -> String {
+    time(us).replacen(".00 ", " ", 1)
+}
+
 fn memory(comparison: &Comparison) -> Option<Plot> {
     let points = |name: &str| {
         let rows = comparison.memory.iter();
@@ -127,8 +154,7 @@ fn memory(comparison: &Comparison) -> Option<Plot> {
         "memory of the server (log)",
         (Scale::Log, Scale::Log),
     )?;
-    let caption =
-        "Memory that idle connections add to the server's processes (PSS), the kernel's part left out.";
+    let caption = "Memory that idle connections add to the server's processes (PSS), the kernel's part left out. Where they fit into what it had, there is no point.";
     Some(axes.draw("memory", caption, "Memory over idle connections", &lines, &size))
 }
 
@@ -152,7 +178,7 @@ fn latencies(comparison: &Comparison) -> Option<Plot> {
         (Scale::Share, Scale::Log),
     )?;
     let caption = format!("Latency distribution: {}. To the right are the rare slow ones.", row.title);
-    Some(axes.draw("latency", &caption, &format!("Latency, {}", row.title), &lines, &time))
+    Some(axes.draw("latency", &caption, &format!("Latency, {}", row.title), &lines, &short_time))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

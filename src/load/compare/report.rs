@@ -8,7 +8,7 @@ use super::stats::Estimate;
 pub const SCHEMA: u32 = 1;
 
 /// A whole comparison.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Comparison {
     /// The version of this form.
     pub schema: u32,
@@ -37,6 +37,23 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The answer in a sentence: the echo over the most connections that the first bears.
+    pub fn headline(&self) -> Option<String> {
+        let first = |row: &&Row| row.cells.first().is_some_and(|cell| cell.rate.is_some());
+        let echo = self.rows.iter().filter(|row| row.group == "echo" && row.cells.len() > 1);
+        let row = echo.filter(first).max_by_key(|row| row.active)?;
+        let (best, others) = row.cells.split_first()?;
+        let others: Vec<String> = others
+            .iter()
+            .map(|cell| match cell.ratio {
+                Some(ratio) => format!("{} {:.2} times that", cell.contestant, ratio.median),
+                None => format!("{} does not bear it", cell.contestant),
+            })
+            .collect();
+        let rate = crate::load::text::rate(best.rate?.median);
+        Some(format!("In short, {}: {} {rate}; {}.", row.title, best.contestant, others.join(", ")))
+    }
+
     /// How often intervals such as those of the rates hold the true median: of the least sure and of the surest
     /// one. None if nothing was measured.
     pub fn coverage(&self) -> Option<(f64, f64)> {
@@ -82,7 +99,7 @@ pub struct Machine {
 }
 
 /// One who was compared.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Contestant {
     /// Its name.
     pub name: String,
@@ -93,7 +110,7 @@ pub struct Contestant {
 }
 
 /// One kind of load.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Row {
     /// What programs call it: `echo-64`.
     pub id: String,

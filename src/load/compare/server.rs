@@ -81,7 +81,10 @@ impl Server {
                 return Ok(server);
             }
             if server.has_ended().is_some() {
-                return Err(Error::Network(server.last_words()));
+                let words = server.last_words();
+                // How it was asked is not the reader's affair.
+                let reason = words.trim_start_matches(&format!("--only: {name}: "));
+                return Err(Error::Network(reason.to_owned()));
             }
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -6,9 +6,12 @@ use super::report::{Cell, Comparison, MemoryCell, Row};
 use crate::load::text::{bytes, rate, time};
 use crate::start::Screen;
 
-/// Width of the column of names, and of each contestant's.
-const NAME: usize = 14;
-const COLUMN: usize = 22;
+/// Width of the column of names.
+const NAME: usize = 15;
+/// Width of each contestant's: at the most, with a ratio and its interval side by side, and at the least.
+const WIDE: usize = 22;
+const SIDE_BY_SIDE: usize = 18;
+const NARROW: usize = 12;
 
 /// Notes: why cells have no figure, each said once.
 #[derive(Debug, Default)]
@@ -27,7 +30,13 @@ impl Notes {
 
 /// Writes it all down.
 pub(super) fn of(comparison: &Comparison, screen: &Screen) -> String {
-    let mut text = Text { out: String::new(), notes: Notes::default(), colours: screen.colours };
+    let each = screen.columns.saturating_sub(NAME + 1) / comparison.contestants.len().max(1);
+    let mut text = Text {
+        out: String::new(),
+        notes: Notes::default(),
+        colours: screen.colours,
+        column: each.clamp(NARROW, WIDE),
+    };
     let machine = &comparison.machine;
     text.line(&format!(
         "{} cores, {}, {}; {}; {:.0} s",
@@ -38,6 +47,9 @@ pub(super) fn of(comparison: &Comparison, screen: &Screen) -> String {
         comparison.coverage_text()
     ));
     let names: Vec<&str> = comparison.contestants.iter().map(|contestant| contestant.name.as_str()).collect();
+    if let Some(headline) = comparison.headline() {
+        text.line(&headline);
+    }
     comparison.rows.iter().for_each(|row| text.row(row, &names));
     for row in &comparison.memory {
         text.head(
@@ -70,6 +82,8 @@ struct Text {
     out: String,
     notes: Notes,
     colours: bool,
+    /// Width of a contestant's column.
+    column: usize,
 }
 
 impl Text {
@@ -91,7 +105,8 @@ impl Text {
     }
 
     fn columns(&mut self, name: &str, cells: &[impl Display]) {
-        let line = cells.iter().fold(format!("{name:NAME$}"), |line, cell| format!("{line}{cell:>COLUMN$}"));
+        let width = self.column;
+        let line = cells.iter().fold(format!("{name:NAME$}"), |line, cell| format!("{line}{cell:>width$}"));
         self.line(&line);
     }
 
@@ -102,7 +117,17 @@ impl Text {
             (None, Some(estimate)) => rate(estimate.median),
             (None, None) => String::new(),
         });
-        self.cells("", &row.cells, |cell, _| ratio(cell));
+        if self.column >= SIDE_BY_SIDE {
+            self.cells("", &row.cells, |cell, _| ratio(cell));
+        } else {
+            let part = |at: usize| {
+                move |cell: &Cell, _: &mut Notes| {
+                    ratio(cell).split(' ').nth(at).unwrap_or_default().trim_matches(['(', ')']).to_owned()
+                }
+            };
+            self.cells("ratio", &row.cells, part(0));
+            self.cells("interval", &row.cells, part(1));
+        }
         let estimate =
             |value: Option<super::stats::Estimate>| value.map_or_else(String::new, |e| time(e.median));
         self.cells("p50", &row.cells, |cell, _| estimate(cell.p50_us));
@@ -125,5 +150,34 @@ impl Text {
         for warning in &comparison.warnings {
             self.line(&format!("\nnote: {warning}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Contestant;
+    use super::super::stats::Estimate;
+    use super::*;
+
+    #[test]
+    fn four_contestants_fit_on_a_terminal_of_eighty_columns() {
+        let names = ["reactor", "threads", "processes", "iterative"];
+        let ratio = Estimate { median: 0.5, low: 0.25, high: 0.75, confidence: 0.96, samples: 7 };
+        let cells = |name: &str| Cell {
+            contestant: name.to_owned(),
+            rate: Some(Estimate { median: 1_234_567.0, ..ratio }),
+            ratio: Some(ratio),
+            ..Cell::default()
+        };
+        let contestant = |name: &str| Contestant { name: name.to_owned(), ..Contestant::default() };
+        let row = Row { unit: "deliveries".to_owned(), cells: names.map(cells).into(), ..Row::default() };
+        let contestants = names.map(contestant).into();
+        let comparison = Comparison { contestants, rows: vec![row], ..Comparison::default() };
+        let screen = |columns| Screen { columns, colours: false };
+        let narrow = of(&comparison, &screen(80));
+        let table = narrow.lines().skip(3);
+        assert!(table.clone().all(|line| line.chars().count() < 80), "{narrow}");
+        assert!(narrow.contains("  ratio ") && narrow.contains(" 0.25-0.75"), "{narrow}");
+        assert!(of(&comparison, &screen(200)).contains("0.50 (0.25-0.75)"));
     }
 }
