@@ -99,7 +99,7 @@ pub const EVENTS: &[Event] = &[
             b"GET /file.html HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n\r\n",
         ),
     ),
-    event("console, a page", "console", Kind::Message(b"GET /style.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")),
+    event("console, a page", "console", Kind::Message(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")),
     event("WebSocket echo, a frame", "console", Kind::Frame("/ws/echo", "hello", "hello, world")),
     event(
         "WebSocket chat, a line",
@@ -122,6 +122,7 @@ pub struct Bench {
     conn: Conn,
     /// What datagrams go to.
     session: Session,
+    out: Out,
     frame: Vec<u8>,
     _dir: TempDir,
 }
@@ -147,6 +148,7 @@ impl Bench {
             step: Duration::from_secs(u64::from(event.name.contains("chat"))),
             conn,
             session,
+            out: Out::default(),
             frame: Vec::new(),
             _dir: dir,
         };
@@ -250,15 +252,16 @@ impl Bench {
 
     fn datagram(&mut self, bytes: &[u8]) -> u64 {
         let (now, id) = (self.now, ID);
-        let (mut out, mut deadline) = (Out::default(), Time::NEVER);
-        let (shared, peer) = (&self.shared, &self.peer);
-        let mut cx =
-            Cx { now, input: Input::new(&[]), out: &mut out, deadline: &mut deadline, shared, peer, id };
+        let mut deadline = Time::NEVER;
+        let (shared, peer, out) = (&self.shared, &self.peer, &mut self.out);
+        let mut cx = Cx { now, input: Input::new(&[]), out, deadline: &mut deadline, shared, peer, id };
         black_box(self.session.handler().datagram(black_box(bytes), &mut cx));
-        match out.front(&[]) {
+        let sent = match self.out.front(&[]) {
             Front::Bytes(first, second) => (first.len() + second.len()) as u64,
             _ => 0,
-        }
+        };
+        self.out.advance(sent);
+        sent
     }
 
     fn call(&mut self, bytes: &[u8], call: impl FnOnce(&mut Conn, &mut Env<'_>)) -> u64 {
