@@ -41,7 +41,7 @@ use server::Server;
 /// Descriptors of this process that are no connections.
 const OWN_DESCRIPTORS: u64 = 500;
 /// A slice is so many times the latency of the slowest, up to a bound.
-const ROUND_TRIPS: u32 = 5;
+const ROUND_TRIPS: u32 = 3;
 const LONGEST: Duration = Duration::from_secs(1);
 /// From this share of a core on, the load may be what is slow.
 const BUSY: f64 = 0.95;

@@ -137,7 +137,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, help_heading = "How")]
     pub slice: Option<Duration>,
     /// How many slices each gets per load; from 6 on, intervals hold the median in 95 % of the cases or more
-    /// [default: 15, 6 with --quick]
+    /// [default: 9, 6 with --quick]
     #[arg(long, value_name = "N", help_heading = "How")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: Option<u32>,

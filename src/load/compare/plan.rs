@@ -46,7 +46,7 @@ pub(super) struct Plan {
 impl Plan {
     /// What the flags ask for.
     pub(super) fn new(args: &Args) -> Self {
-        let (slice, rounds) = if args.quick { (100, 6) } else { (200, 15) };
+        let (slice, rounds) = if args.quick { (100, 6) } else { (200, 9) };
         let held = if args.has(Group::Memory) { held(args) } else { Vec::new() };
         Self {
             loads: loads(args),
@@ -88,7 +88,7 @@ fn loads(args: &Args) -> Vec<Load> {
     for n in or(&args.connections, busy) {
         all.push(load(Group::Echo, Service::Echo, format!("echo, {}", connections(n)), n));
     }
-    let beside: &[u32] = if args.quick { &[0, 1000] } else { &[0, 1000, 10_000] };
+    let beside: &[u32] = if args.quick { &[1000] } else { &[0, 1000, 10_000] };
     for n in or(&args.idle, beside) {
         let title = format!("echo, {SOME}, {} idle beside", crate::start::grouped(n.into()));
         let id = format!("idle-{n}");
