@@ -99,7 +99,11 @@ pub const EVENTS: &[Event] = &[
             b"GET /file.html HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n\r\n",
         ),
     ),
-    event("console, a page", "console", Kind::Message(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")),
+    event(
+        "console, a missing page",
+        "console",
+        Kind::Message(b"GET /style.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+    ),
     event("WebSocket echo, a frame", "console", Kind::Frame("/ws/echo", "hello", "hello, world")),
     event(
         "WebSocket chat, a line",
