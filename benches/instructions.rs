@@ -1,117 +1,103 @@
-//! Instructions per event, which do not depend on what else the machine is doing. Those of `http` have a
-//! limit, a tenth above what was measured with Rust 1.95: a request that costs more fails the run.
+//! Instructions per event, which do not depend on what else the machine is doing: a gate. An event that
+//! takes more than [`TOLERANCE`] above what is recorded in `instructions.toml` fails the run.
 //!
-//! Needs valgrind, and the runner of the same version: `cargo install gungraun-runner@0.20`.
-//! Then `cargo bench --bench instructions`.
-#![allow(clippy::unwrap_used, missing_docs, unused_qualifications)]
+//! `cargo bench --bench instructions` (needs valgrind); `-- --record` writes down what is measured. The
+//! tolerance is what another version of the compiler may make of the same code.
+//!
+//! Callgrind counts all of a process, so each event is counted in two: one in which it happens a few times,
+//! one in which it happens often. The difference is what the events take.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, clippy::cast_precision_loss)]
 
-use std::hint::black_box;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 
-use gungraun::{
-    Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
-};
-use switchboard::conn::{Conn, Env, Pool};
-use switchboard::out::Front;
-use switchboard::peer::Peer;
-use switchboard::protocol::{ConnId, Options, Row};
-use switchboard::shared::Shared;
-use switchboard::show::Show;
-use switchboard::time::Time;
+mod common;
 
-const EVENTS: usize = 1000;
+use common::{Bench, EVENTS, Event};
 
-struct Bench {
-    conn: Conn,
-    shared: Shared,
-    pool: Pool,
-}
+/// A share of what is recorded.
+const TOLERANCE: f64 = 0.10;
+const FEW: u64 = 100;
+const MANY: u64 = 1100;
 
-fn connection(protocol: &str) -> Bench {
-    start(protocol, toml::Table::new(), b"warm\n")
-}
-
-fn start(protocol: &str, options: toml::Table, first: &[u8]) -> Bench {
-    let row = Row::find(protocol).unwrap();
-    let options = Options::parse(row.kind, options).unwrap();
-    options.prepare().unwrap();
-    let conn = Conn::new(options.session());
-    let mut bench = Bench { conn, shared: Shared::new(Show::stdout()), pool: Pool::default() };
-    event(&mut bench, first);
-    bench
-}
-
-/// A connection that was answered once with a file of 1 KiB, and the head that it sends.
-fn website(head: &'static str) -> (Bench, &'static [u8]) {
-    let dir = tempfile::tempdir().unwrap().keep();
-    std::fs::write(dir.join("file.html"), [b'x'; 1024]).unwrap();
-    let mut options = toml::Table::new();
-    options.insert("root".into(), dir.to_str().unwrap().into());
-    let bench = start("http", options, head.as_bytes());
-    std::fs::remove_dir_all(dir).unwrap();
-    (bench, head.as_bytes())
-}
-
-fn event(bench: &mut Bench, bytes: &[u8]) {
-    let mut env = Env {
-        now: Time::START,
-        shared: &bench.shared,
-        pool: &mut bench.pool,
-        peer: &Peer::Unix,
-        id: ConnId { key: 0, generation: 0 },
-    };
-    bench.conn.input(black_box(bytes), &mut env);
-    while let Some(out) = bench.conn.out() {
-        let Front::Bytes(first, second) = out.front(bytes) else { break };
-        out.advance((first.len() + second.len()) as u64);
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [_, name, times] = arguments.as_slice() {
+        happen(name, times.parse().unwrap());
+        return ExitCode::SUCCESS;
     }
-    bench.conn.settle(bytes, &mut bench.pool);
-}
-
-// A thousand messages of 64 bytes through one connection, system calls left out.
-#[library_benchmark(setup = connection)]
-#[bench::echo("echo")]
-#[bench::discard("discard")]
-#[bench::modify("modify")]
-fn thousand_events(mut bench: Bench) -> Bench {
-    let message = [[b'm'; 63].as_slice(), b"\n"].concat();
-    for _ in 0..EVENTS {
-        event(&mut bench, &message);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions.toml");
+    let measured: BTreeMap<&str, u64> =
+        EVENTS.iter().filter(|event| event.is_steady).map(|event| (event.name, count(event))).collect();
+    if arguments.first().is_some_and(|flag| flag == "--record") {
+        let head = "# Instructions per event: cargo bench --bench instructions -- --record\n";
+        let table = toml::to_string(&measured).unwrap();
+        std::fs::write(&file, format!("{head}{table}")).unwrap();
     }
-    bench
+    let recorded = toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    judge(&measured, &recorded)
 }
 
-const SHORT: &str = "GET /file.html HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
-
-const CURL: &str = "GET /file.html HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/8.14.1\r\n\
-    Accept: */*\r\n\r\n";
-
-const BROWSER: &str = "GET /file.html HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: keep-alive\r\n\
-    sec-ch-ua: \"Chromium\";v=\"130\", \"Not?A_Brand\";v=\"99\"\r\nsec-ch-ua-mobile: ?0\r\n\
-    sec-ch-ua-platform: \"Linux\"\r\nUpgrade-Insecure-Requests: 1\r\nUser-Agent: Mozilla/5.0 (X11; \
-    Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36\r\nAccept: \
-    text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n\
-    Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1\r\n\
-    Sec-Fetch-Dest: document\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
-    Accept-Language: en-US,en;q=0.9\r\n\r\n";
-
-/// So many instructions may a thousand events take.
-fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
-    let mut callgrind = Callgrind::default();
-    callgrind.hard_limits([(EventKind::Ir, instructions)]);
-    LibraryBenchmarkConfig::default().tool(callgrind).clone()
-}
-
-// A thousand requests for a cached file of 1 KiB through one connection, system calls left out.
-#[library_benchmark(setup = website)]
-#[bench::short(args = (SHORT), config = at_most(1_710_000))]
-#[bench::curl(args = (CURL), config = at_most(2_090_000))]
-#[bench::browser(args = (BROWSER), config = at_most(4_610_000))]
-fn thousand_requests((mut bench, head): (Bench, &'static [u8])) -> Bench {
-    for _ in 0..EVENTS {
-        event(&mut bench, head);
+/// Prints both, and fails where one is too far above the other, or unknown.
+fn judge(measured: &BTreeMap<&str, u64>, recorded: &BTreeMap<String, u64>) -> ExitCode {
+    println!("{:<28} {:>12} {:>10} {:>8}", "event", "instructions", "recorded", "change");
+    let (mut failed, mut better) = (false, false);
+    for (&name, &now) in measured {
+        let Some(&then) = recorded.get(name) else {
+            println!("{name:<28} {now:>12} {:>10}  NOT RECORDED", "");
+            failed = true;
+            continue;
+        };
+        let change = now as f64 / then as f64 - 1.0;
+        let is_worse = change > TOLERANCE;
+        failed |= is_worse;
+        better |= change < -TOLERANCE;
+        let mark = if is_worse { "  TOO MANY" } else { "" };
+        println!("{name:<28} {now:>12} {then:>10} {:>+7.1}%{mark}", 100.0 * change);
     }
-    bench
+    for name in recorded.keys().filter(|name| !measured.contains_key(name.as_str())) {
+        println!("{name:<28} is recorded and not measured");
+        failed = true;
+    }
+    println!("\nup to {:.0} % more than recorded is tolerated", 100.0 * TOLERANCE);
+    if failed {
+        println!("if it is worth it, record it and say why: cargo bench --bench instructions -- --record");
+        return ExitCode::FAILURE;
+    }
+    if better {
+        println!("some are far below what is recorded: record them, or what was won can be lost unseen");
+    }
+    ExitCode::SUCCESS
 }
 
-library_benchmark_group!(name = events; benchmarks = thousand_events, thousand_requests);
-main!(library_benchmark_groups = events);
+/// What is counted: the event, so many times.
+fn happen(name: &str, times: u64) {
+    let mut bench = Bench::new(EVENTS.iter().find(|event| event.name == name).unwrap());
+    for _ in 0..times {
+        bench.run();
+    }
+}
+
+fn count(event: &Event) -> u64 {
+    let (many, few) = std::thread::scope(|scope| {
+        let few = scope.spawn(|| instructions(event.name, FEW));
+        (instructions(event.name, MANY), few.join().unwrap())
+    });
+    many.saturating_sub(few) / (MANY - FEW)
+}
+
+/// Instructions of a process in which the event happens so many times.
+fn instructions(name: &str, times: u64) -> u64 {
+    let mut command = Command::new("valgrind");
+    // Without its output file, which nobody reads.
+    command
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().unwrap());
+    command.args(["--happen", name, &times.to_string()]).stdin(Stdio::null());
+    let output = command.output().expect("valgrind cannot be started; is it installed?");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let line = text.lines().find_map(|line| line.split_once("Collected :")).expect("callgrind's sum");
+    line.1.trim().parse().unwrap()
+}

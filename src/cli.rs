@@ -81,6 +81,9 @@ pub enum Command {
     /// Put a load on a server, and verify every byte that comes back
     #[command(after_help = crate::load::args::EXAMPLES)]
     Stress(Box<crate::load::Args>),
+    /// Compare the engines, and other servers beside them: table, JSON, a page with plots
+    #[command(after_help = crate::load::compare::args::EXAMPLES)]
+    Compare(Box<crate::load::compare::Args>),
     /// The clients.
     #[command(flatten)]
     Client(Client),
@@ -251,6 +254,10 @@ pub struct ServeArgs {
     #[arg(long, env = "SWITCHBOARD_LOG_FORMAT", value_name = "text|json", hide_env = true)]
     #[arg(hide_possible_values = true, help_heading = "How")]
     pub log_format: Option<LogFormat>,
+
+    /// End when this process does, which has started this one: whatever way it ends.
+    #[arg(long, value_name = "PID", hide = true)]
+    pub end_with: Option<u32>,
 
     /// The identifiers of the arguments that the environment gave.
     #[arg(skip)]

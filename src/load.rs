@@ -15,6 +15,7 @@ use crate::client::Error;
 pub mod args;
 pub mod capacity;
 pub mod clock;
+pub mod compare;
 pub mod exchange;
 pub mod fault;
 mod fleet;

@@ -50,6 +50,9 @@ pub enum Failure {
     /// What went wrong is told by the process that goes on instead; this is the exit code.
     #[error("the restart failed")]
     Told(u8),
+    /// A comparison without a figure; the table says why.
+    #[error("nothing could be measured; see above")]
+    Compare,
 }
 
 impl Failure {
@@ -59,7 +62,8 @@ impl Failure {
             Self::Configuration(_) | Self::Inherited(_) => 2,
             Self::Told(code) => *code,
             Self::Client(error) => error.exit_code(),
-            Self::Bind(_) | Self::User(_) | Self::PortsFile(..) | Self::Engine(_) | Self::Stress => 1,
+            Self::Bind(_) | Self::User(_) | Self::PortsFile(..) | Self::Engine(_) => 1,
+            Self::Stress | Self::Compare => 1,
         }
     }
 }
@@ -93,11 +97,16 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Check(args)) => Ok(check::command::run(args)?),
         Some(Command::Stress(args)) if load::stress::stress(args)? => Ok(()),
         Some(Command::Stress(_)) => Err(Failure::Stress),
+        Some(Command::Compare(args)) if load::compare::compare(args)? => Ok(()),
+        Some(Command::Compare(_)) => Err(Failure::Compare),
         Some(Command::Client(client)) => Ok(client::run(client)?),
     }
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Failure> {
+    if let Some(parent) = args.end_with {
+        end_with(parent).map_err(Failure::Engine)?;
+    }
     let inherited = Inherited::take()?;
     let predecessor = inherited.predecessor();
     serve_what_is_inherited(args, inherited).map_err(|failure| {
@@ -182,6 +191,13 @@ fn announce(plan: &Plan, bound: &Bound, descriptors: u64, keys: bool) -> Shared 
         shared.rooms().write_transcript(journal);
     }
     shared
+}
+
+/// Has the kernel stop this process when its parent ends, even if that is killed.
+fn end_with(parent: u32) -> std::io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    let is_there = rustix::process::getppid().is_some_and(|pid| pid.as_raw_pid().cast_unsigned() == parent);
+    if is_there { Ok(()) } else { Err(std::io::Error::other("the process to end with has ended")) }
 }
 
 fn ports_failure(path: &Path, error: std::io::Error) -> Failure {

@@ -102,6 +102,23 @@ fn past_the_limit_on_descriptors_there_are_more_processes() {
 }
 
 #[test]
+fn too_few_descriptors_of_the_server_are_said_before_they_run_out() {
+    let daemon = Start::reactor().descriptors(200).run();
+    let (target, pid) = (daemon.tcp("echo").to_string(), daemon.pid().to_string());
+    let run = |idle: &str| {
+        let words = [&target, "--idle", idle, "--duration", "200ms", "--timeout", "300ms", "--pid", &pid];
+        let output = command(&words).output().unwrap();
+        (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (stderr, stdout) = run("300");
+    let said = format!("note: the server (process {pid}) may open 200 files");
+    assert!(stderr.starts_with(&said) && stderr.contains("prlimit"), "{stderr}");
+    assert!(stdout.contains("may open 200 files"), "also where only the report is kept: {stdout}");
+    let (stderr, _) = run("20");
+    assert!(!stderr.contains("may open"), "{stderr}");
+}
+
+#[test]
 fn a_ramp_ends_at_what_was_asked_for() {
     let daemon = Start::reactor().run();
     let ramp = |which: &str, more: &[&str]| {

@@ -36,8 +36,13 @@ impl Fleet {
         if processes <= 1 {
             return Self::threads(&Assignment { job: job.clone(), threads: job.workers }, Arc::default());
         }
+        Self::apart(job, processes)
+    }
+
+    /// Starts them in `processes` others, also if that is one.
+    pub(super) fn apart(job: &Job, processes: u32) -> io::Result<Self> {
         let bell = Arc::<Bell>::default();
-        let threads = job.workers / processes;
+        let threads = job.workers / processes.max(1);
         let start = |n: u32| {
             let job = Job { index: n * threads, ..job.clone() };
             Process::start(&Assignment { job, threads }, Arc::clone(&bell))

@@ -52,6 +52,13 @@ impl Live {
         Self { stop, quiet, is_terminal, title, duration, drawn: Vec::new(), last: None }
     }
 
+    /// Says something that stays, before there is anything to show.
+    pub(super) fn say(&self, note: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "note: {note}");
+        }
+    }
+
     /// Shows how it goes, if it is time to.
     pub(super) fn show(&mut self, progress: &Progress<'_>) {
         let period = if self.is_terminal { REDRAW } else { LINE };

@@ -1,6 +1,7 @@
 //! A run against one server, step by step: connect, measure, prove, close. `switchboard stress` is one
 //! session; a comparison of servers has several, and gives each its turn.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub struct Progress<'a> {
 
 /// Who watches a session, and may end it.
 pub trait Observer {
+    /// Called with what should be known before connections are made.
+    fn note(&mut self, _: &str) {}
     /// Called a few times a second.
     fn progress(&mut self, progress: &Progress<'_>);
     /// Whether to stop, with the results so far.
@@ -131,8 +134,20 @@ impl<'a> Session<'a> {
     /// # Errors
     /// There are no descriptors, threads or processes for them.
     pub fn start(job: &Job, processes: u32, observer: &'a mut dyn Observer) -> Result<Self, Error> {
-        let fleet = Fleet::start(job, processes)
-            .map_err(|error| Error::File { what: "starting the workers".to_owned(), error })?;
+        Self::with(Fleet::start(job, processes), job, observer)
+    }
+
+    /// Starts them in a process of its own, which has its own limit on descriptors.
+    ///
+    /// # Errors
+    /// There are no descriptors or processes for them.
+    pub fn apart(job: &Job, observer: &'a mut dyn Observer) -> Result<Self, Error> {
+        Self::with(Fleet::apart(job, 1), job, observer)
+    }
+
+    fn with(fleet: io::Result<Fleet>, job: &Job, observer: &'a mut dyn Observer) -> Result<Self, Error> {
+        let what = "starting the workers".to_owned();
+        let fleet = fleet.map_err(|error| Error::File { what, error })?;
         let patience = Duration::from_nanos(job.timeout) * 3 + Duration::from_secs(2);
         Ok(Self { fleet, observer, start: Instant::now(), wanted: 0, patience })
     }

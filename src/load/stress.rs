@@ -20,7 +20,7 @@ use super::ramp;
 use super::report::{Bytes, Connections, ErrorReport, Generator, LoadReport, Report, Requests, SCHEMA};
 use super::session::{Measured, Observer, Session, to_f64};
 use super::tally::Tally;
-use super::watch::{Sample, ServerUse};
+use super::watch::{Descriptors, Sample, ServerUse};
 use super::{learn, process, text};
 use crate::client::Error;
 use crate::escape::Escaped;
@@ -87,6 +87,9 @@ pub(super) fn run(
     {
         return Err(Error::Usage(format!("--pid {pid}: there is no such process")));
     }
+    if let Some(note) = &run.server_note {
+        observer.note(note);
+    }
     run.go(duration, observer)
 }
 
@@ -97,6 +100,8 @@ struct Run<'a> {
     fit: Fit,
     /// The most connections of a ramp.
     most: u32,
+    /// What would stop the server. Whether it does, only the server knows: it may have other processes.
+    server_note: Option<String>,
 }
 
 impl<'a> Run<'a> {
@@ -134,7 +139,9 @@ impl<'a> Run<'a> {
             index: 0,
             requests: load.requests,
         };
-        Ok(Self { load, job, fit, most })
+        let server = load.pid.filter(|_| !load.udp).and_then(|pid| Some((pid, Descriptors::of(pid)?)));
+        let server_note = server.and_then(|(pid, descriptors)| descriptors.warning(pid, connections));
+        Ok(Self { load, job, fit, most, server_note })
     }
 
     fn go(&self, duration: Option<Duration>, observer: &mut dyn Observer) -> Result<Report, Error> {
@@ -182,7 +189,7 @@ impl<'a> Run<'a> {
         let mut report = self.report(connections, &measured, &total.tally);
         (report.ramp, report.server, report.interrupted) = (ramped, server, interrupted);
         report.passed = passes(&report);
-        report.warnings = warnings(&report);
+        report.warnings = self.server_note.iter().cloned().chain(warnings(&report)).collect();
         Ok(report)
     }
 
@@ -353,6 +360,10 @@ fn server_use(
 }
 
 impl Observer for Live {
+    fn note(&mut self, note: &str) {
+        self.say(note);
+    }
+
     fn progress(&mut self, progress: &super::session::Progress<'_>) {
         self.show(progress);
     }

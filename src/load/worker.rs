@@ -82,6 +82,8 @@ pub(super) struct Worker {
     /// When something last came, for what must not wait for ever.
     last_progress: Nanos,
     room: Option<Room>,
+    /// A closed loop over lasting connections with replies: then a reply brings the next request at once.
+    is_plain: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -113,8 +115,11 @@ impl Worker {
         };
         let timer = if job.rate.is_some() { Some(timer(&poll)?) } else { None };
         let now = clock::now();
+        let is_plain =
+            job.rate.is_none() && !job.churn && !job.udp && room.is_none() && !exchange.is_one_way();
         Ok(Self {
             exchange,
+            is_plain,
             mailbox,
             poll,
             timer,

@@ -58,6 +58,17 @@ pub(super) use root::{Found as FoundFile, Root};
 #[derive(Debug)]
 pub struct Http(Stage);
 
+/// Takes the head apart that `bytes` begin with, as a connection does, and gives its length; none if it is not
+/// whole or would be refused. For benches: what the parser costs alone.
+pub fn head_length(bytes: &[u8]) -> Option<usize> {
+    if let Some((length, _)) = ordinary::parse(bytes, &mut fields::Fields::default()) {
+        return Some(length);
+    }
+    let found = Search::default().advance(bytes).ok()??;
+    Request::parse(bytes.get(..found.length)?, found.line, found.parsed).ok()?;
+    Some(found.length)
+}
+
 impl Protocol for Http {
     type Options = Options;
 

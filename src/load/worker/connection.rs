@@ -65,6 +65,11 @@ impl Flights {
     }
 
     #[inline]
+    pub(super) fn first_mut(&mut self) -> Option<&mut Flight> {
+        self.first.as_mut()
+    }
+
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Flight> {
         let first = self.first.take();
         if !self.rest.is_empty() {

@@ -90,11 +90,12 @@ impl Worker {
         if self.job.udp {
             return self.received_datagram(key, came, now);
         }
-        match self.exchange.take(&mut connection.place, came) {
-            Ok(0) if connection.in_flight > 0 || self.exchange.is_one_way() => {}
-            Ok(done)
-                if done > connection.in_flight || (done == connection.in_flight && self.too_much(key)) =>
-            {
+        let taken = self.exchange.take(&mut connection.place, came);
+        let in_flight = connection.in_flight;
+        match taken {
+            Ok(done) if self.may_turn_round(key, done) => self.turn_round(key, done, now),
+            Ok(0) if in_flight > 0 || self.exchange.is_one_way() => {}
+            Ok(done) if done > in_flight || (done == in_flight && self.too_much(key)) => {
                 let note = format!("{} bytes came that nobody had asked for", came.len());
                 let mistake = Mistake { fault: Fault::Unasked, ..Mistake::new(0, b"", came, note) };
                 self.wrong(key, &mistake);
@@ -102,6 +103,37 @@ impl Worker {
             Ok(done) => self.replied(key, done, now),
             Err(mistake) => self.wrong(key, &mistake),
         }
+    }
+
+    /// Whether everything that is in flight has come and nothing more, and as much is to be sent again.
+    #[inline]
+    fn may_turn_round(&self, key: usize, done: u32) -> bool {
+        let Some(connection) = self.connections.get(key) else { return false };
+        let has_come = connection.flights.first().is_some_and(|flight| flight.count == done)
+            && connection.in_flight == done
+            && !self.exchange.is_within(&connection.place);
+        let is_wanted = self.is_plain
+            && self.driving
+            && done == self.job.pipeline
+            && self.left.is_none_or(|left| left >= done.into());
+        has_come && is_wanted && !connection.place.closes
+    }
+
+    /// What [`Worker::replied`] and [`Worker::issue`] come to under nearly every load: the same flight once more.
+    #[inline]
+    fn turn_round(&mut self, key: usize, done: u32, now: Nanos) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(flight) = connection.flights.first_mut() else { return };
+        self.tally.latency.record_n(now.saturating_sub(flight.due), done.into());
+        (flight.due, flight.sent) = (now, now);
+        connection.owed += u64::from(done) * self.exchange.request_len as u64;
+        self.tally.replies += u64::from(done);
+        self.tally.requests += u64::from(done);
+        self.last_progress = now;
+        if let Some(left) = &mut self.left {
+            *left -= u64::from(done);
+        }
+        self.write(key);
     }
 
     /// Whether more came than the replies that were due.
