@@ -265,9 +265,9 @@ mod tests {
         Announced::read(variable, 42)
     }
 
-    fn announced(names: &[&str], given: usize, has_predecessor: bool) -> Option<Announced> {
+    fn announced(names: &[&str], given: usize, has_predecessor: bool) -> Announced {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Some(Announced { names, given, has_predecessor })
+        Announced { names, given, has_predecessor }
     }
 
     #[test]
@@ -277,14 +277,14 @@ mod tests {
         let other = [passed[0], passed[1], ("LISTEN_PID", "41")];
         assert_eq!(read(&other).unwrap(), None);
         let ours = [passed[0], passed[1], ("LISTEN_PID", "42")];
-        assert_eq!(read(&ours).unwrap(), announced(&["http", "http"], 2, false));
+        assert_eq!(read(&ours).unwrap(), Some(announced(&["http", "http"], 2, false)));
     }
 
     #[test]
     fn sockets_of_a_predecessor_need_no_process_id() {
         let passed = [("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", "http:echo"), (HANDOVER, "1")];
-        assert_eq!(read(&passed).unwrap(), announced(&["http", "echo"], 1, true));
-        assert_eq!(read(&[("LISTEN_FDS", "0"), (HANDOVER, "0")]).unwrap(), announced(&[], 0, true));
+        assert_eq!(read(&passed).unwrap(), Some(announced(&["http", "echo"], 1, true)));
+        assert_eq!(read(&[("LISTEN_FDS", "0"), (HANDOVER, "0")]).unwrap(), Some(announced(&[], 0, true)));
     }
 
     #[test]

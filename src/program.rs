@@ -62,8 +62,12 @@ impl Failure {
             Self::Configuration(_) | Self::Inherited(_) => 2,
             Self::Told(code) => *code,
             Self::Client(error) => error.exit_code(),
-            Self::Bind(_) | Self::User(_) | Self::PortsFile(..) | Self::Engine(_) => 1,
-            Self::Stress | Self::Compare => 1,
+            Self::Bind(_)
+            | Self::User(_)
+            | Self::PortsFile(..)
+            | Self::Engine(_)
+            | Self::Stress
+            | Self::Compare => 1,
         }
     }
 }

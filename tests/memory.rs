@@ -39,7 +39,7 @@ fn flood(daemon: &Daemon) -> Vec<TcpStream> {
     for _ in 0..HOARDERS {
         let mut stream = connect(daemon.tcp("modify"));
         // It may be closed already.
-        let _ = stream.write_all(b"x\n").and_then(|()| stream.write_all(&[b'x'; 60_000]));
+        let _ = stream.write_all(b"x\n").and_then(|()| stream.write_all(&vec![b'x'; 60_000]));
         all.push(stream);
     }
     all

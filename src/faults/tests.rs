@@ -12,8 +12,11 @@ fn try_faults(text: &str) -> Result<Faults, String> {
     Ok(faults)
 }
 
+/// Pieces with the waits before them, and how it ended if it did.
+type Played = (Vec<(Duration, usize)>, Option<Step>);
+
 /// What a connection comes to that always has more to send: the waits, the pieces, and the end.
-fn played(faults: &Faults, number: u64) -> Option<(Vec<(Duration, usize)>, Option<Step>)> {
+fn played(faults: &Faults, number: u64) -> Option<Played> {
     let mut script = Script::new(faults, number)?;
     let mut pieces = Vec::new();
     for _ in 0..100 {

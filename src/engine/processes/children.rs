@@ -203,12 +203,11 @@ impl Children {
         let until = Instant::now() + limits::LAST_DATAGRAM;
         for child in answering {
             while Instant::now() < until {
-                match rustix::process::waitpid(Some(child), WaitOptions::NOHANG) {
-                    Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-                    _ => {
-                        self.running.remove(&child);
-                        break;
-                    }
+                if let Ok(None) = rustix::process::waitpid(Some(child), WaitOptions::NOHANG) {
+                    std::thread::sleep(Duration::from_millis(1));
+                } else {
+                    self.running.remove(&child);
+                    break;
                 }
             }
         }

@@ -91,7 +91,7 @@ fn input_that_nobody_takes_counts_as_well() {
     for wire in &lines {
         // A line first: then an end is waited for.
         sim.send(*wire, b"x\n");
-        sim.send(*wire, &[b'x'; 60_000]);
+        sim.send(*wire, &vec![b'x'; 60_000]);
         reactor.settle_down();
         reactor.wait(&sim, 10);
     }
