@@ -146,7 +146,7 @@ fn completes_what_was_begun(engine: &'static str) {
     download.read_exact(&mut [b'H']).unwrap();
     let mut upload = connect(&daemon, "upload");
     upload.write_all(b"/put 200000 begun.bin\n").unwrap();
-    upload.write_all(&[b'u'; 100_000]).unwrap();
+    upload.write_all(&vec![b'u'; 100_000]).unwrap();
     let mut member = connect(&daemon, "chat");
     member.write_all(b"hello\n").unwrap();
     let silent = connect(&daemon, "echo");
@@ -158,7 +158,7 @@ fn completes_what_was_begun(engine: &'static str) {
     assert!(wait_for(PATIENCE, refused).is_some(), "it still listens\n{}", daemon.output());
     // Later than anything that a drain waits for by itself.
     std::thread::sleep(Duration::from_millis(500));
-    upload.write_all(&[b'u'; 100_000]).unwrap();
+    upload.write_all(&vec![b'u'; 100_000]).unwrap();
     let mut answer = String::new();
     upload.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("stored 200000 "), "{engine}: {answer:?}\n{}", daemon.output());
@@ -169,7 +169,7 @@ fn completes_what_was_begun(engine: &'static str) {
     assert!((SIZE..SIZE + 2000).contains(&came), "{came} of {SIZE} bytes\n{}", daemon.output());
     assert_eq!(daemon.wait(Duration::from_secs(10)).code(), Some(0), "{}", daemon.output());
     assert!(start.elapsed() >= Duration::from_secs(5), "one who never reads has the grace");
-    assert_eq!(std::fs::read(daemon.path("uploads/begun.bin")).unwrap(), [b'u'; 200_000]);
+    assert_eq!(std::fs::read(daemon.path("uploads/begun.bin")).unwrap(), vec![b'u'; 200_000]);
     drop(silent);
 }
 
