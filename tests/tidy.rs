@@ -169,3 +169,12 @@ fn nothing_names_the_machine_it_was_written_on() {
     }
     report("paths of some machine", &offenders);
 }
+
+#[test]
+fn every_file_of_tests_is_in_the_table() {
+    let table = fs::read_to_string(root().join("tests/README.md")).unwrap();
+    let names = fs::read_dir(root().join("tests")).unwrap().map(|it| it.unwrap().file_name());
+    let names = names.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".rs"));
+    let missing = names.filter(|name| !table.contains(&format!("`{name}`")));
+    report("files that tests/README.md does not name", &missing.collect::<Vec<_>>());
+}
