@@ -67,9 +67,11 @@ fn line(bytes: &[u8]) -> Head {
     }
     let seen = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
     match memchr::memchr(b'\n', seen) {
-        // The sign is no part of a number there.
-        Some(end) if !seen.contains(&b'+') => Head::of(seen.get(..=end).unwrap_or_default()),
-        Some(_) => Head::Wrong,
+        Some(end) => {
+            let line = seen.get(..=end).unwrap_or_default();
+            // The sign is no part of a number there.
+            if line.contains(&b'+') { Head::Wrong } else { Head::of(line) }
+        }
         None if seen.len() == LONGEST_LINE => Head::Wrong,
         None => Head::Partial,
     }

@@ -73,9 +73,13 @@ fn refuses(engine: &'static str, protocol: &str, reason: &str) {
     // Who did not ask for it gets the others, and reads why this one is not there.
     let daemon = start(engine).run();
     assert_eq!(daemon.address(protocol, "tcp"), None);
-    let table = String::from_utf8(daemon.stdout()).unwrap();
-    let row = table.lines().find(|line| line.trim_start().starts_with(&format!("{protocol} "))).unwrap();
-    assert!(row.contains("off") && row.ends_with(reason), "{table}");
+    // The ports file is there before the table is.
+    let row = support::wait_for(support::PATIENCE, || {
+        let table = String::from_utf8(daemon.stdout()).unwrap();
+        let row = table.lines().find(|line| line.trim_start().starts_with(&format!("{protocol} ")));
+        row.filter(|row| row.ends_with(reason)).map(str::to_owned)
+    });
+    assert!(row.is_some_and(|row| row.contains("off")), "{}", String::from_utf8_lossy(&daemon.stdout()));
 }
 
 fn conforms_on(daemon: &Daemon, engine: &str, protocol: &str) {

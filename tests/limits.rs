@@ -274,8 +274,8 @@ fn usr1_writes_how_things_are_to_the_log() {
         inside.read_exact(&mut [0; 3]).unwrap();
         assert!(asked(&daemon).starts_with("error"));
         daemon.signal(Signal::USR1);
-        let line =
-            "state: service modify: 1 open, 1 in all, refused access 0 instances 1 per_source 0 cps 0;";
+        let line = "state: service modify: 1 open, 1 in all, \
+                    refused access 0 instances 1 per_source 0 cps 0 proxy 0;";
         let said = wait_for(PATIENCE, || log(&daemon).contains(line).then_some(()));
         assert!(said.is_some(), "{engine}: {}", log(&daemon));
     }

@@ -93,6 +93,12 @@ fn binary_heads_that_are_wrong_are_refused() {
     assert!(matches!(Head::parse(&long[..FIXED - 1]), Head::Partial));
 }
 
+/// A plus sign is wrong in a number of the head, and none of its business behind it.
+#[test]
+fn what_follows_a_line_is_not_looked_at() {
+    assert_eq!(Head::parse(b"PROXY UNKNOWN\r\n1+1\n"), Head::Whole { length: 15, source: None });
+}
+
 /// A head of any kind, and who it names.
 fn heads() -> impl Strategy<Value = (Vec<u8>, Option<SocketAddr>)> {
     let v4 = || any::<([u8; 4], u16)>().prop_map(SocketAddr::from);

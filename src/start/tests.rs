@@ -36,7 +36,7 @@ fn bound() -> Bound {
 
 fn text(columns: usize) -> String {
     let (services, bound) = (services(), bound());
-    let start = Start { services: &services, bound: &bound, descriptors: 1078, keys: true };
+    let start = Start { services: &services, bound: &bound, descriptors: 1082, keys: true };
     start.text(&Screen { columns, colours: false })
 }
 
@@ -51,7 +51,7 @@ fn a_wide_screen_shows_everything() {
         "        /tmp/e          unix     sends back what it gets              nc -U /tmp/e",
         "  chat  off: port 8989 is in use",
         "",
-        "room for 1,000 connections (1,078 descriptors)",
+        "room for 1,000 connections (1,082 descriptors)",
         "Ctrl-C (or Esc) stops it",
     ];
     assert_eq!(text(usize::MAX).lines().collect::<Vec<_>>(), expected);
