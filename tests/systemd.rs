@@ -168,7 +168,7 @@ impl Supervisor {
 
     fn hear(&self) -> String {
         let mut buffer = [0; 1000];
-        let n = self.socket.recv(&mut buffer).expect("nothing is told");
+        let n = self.socket.recv(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..n]).into_owned()
     }
 

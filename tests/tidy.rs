@@ -173,8 +173,9 @@ fn nothing_names_the_machine_it_was_written_on() {
 #[test]
 fn every_file_of_tests_is_in_the_table() {
     let table = fs::read_to_string(root().join("tests/README.md")).unwrap();
-    let names = fs::read_dir(root().join("tests")).unwrap().map(|it| it.unwrap().file_name());
-    let names = names.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".rs"));
+    let paths = fs::read_dir(root().join("tests")).unwrap().map(|it| it.unwrap().path());
+    let names = paths.filter(|path| path.extension().is_some_and(|it| it == "rs"));
+    let names = names.map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
     let missing = names.filter(|name| !table.contains(&format!("`{name}`")));
     report("files that tests/README.md does not name", &missing.collect::<Vec<_>>());
 }

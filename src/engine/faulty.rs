@@ -1,4 +1,4 @@
-//! A network that does wrong what its services want it to: see [`Faults`](crate::faults::Faults). It stands
+//! A network that does wrong what its services want it to: see [`Faults`]. It stands
 //! between the reactor and another network, and only in a daemon that has a service with faults; any other is
 //! compiled without it, so that faults cost nothing where there are none.
 //!

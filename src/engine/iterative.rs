@@ -1,7 +1,7 @@
 //! One client at a time: accept one, serve it to its end, accept the next. It is how a first server is
 //! written, and the measure of all others.
 //!
-//! Its loop is [`Server::run`]. One thread has it, over all the listeners of all the services, in turn, so
+//! Its loop is `Server::run`. One thread has it, over all the listeners of all the services, in turn, so
 //! that no service can keep the others from ever being next; whoever comes meanwhile waits in the kernel's
 //! backlog. Beside it is only what answers no client that connects: the main thread, which listens to the
 //! operator, and a thread for each datagram socket.

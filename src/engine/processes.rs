@@ -1,10 +1,10 @@
 //! A process for each connection: the parent accepts and forks, the child serves, and dies with its
 //! connection.
 //!
-//! The parent is the [reactor](super::reactor) over a network that forks for whoever is let in ([`net`]). Of a service
+//! The parent is the [reactor](super::reactor) over a network that forks for whoever is let in (`net.rs`). Of a service
 //! whose clients hear each other it runs the sessions itself, for the rooms can be in one process only; the
-//! child then [passes bytes](relay) between its client and the parent, and what a slow client costs is the
-//! child's. Of any other service the child is [alone](child) with its client, by blocking calls. A datagram
+//! child then passes bytes (`relay.rs`) between its client and the parent, and what a slow client costs is the
+//! child's. Of any other service the child is alone (`child.rs`) with its client, by blocking calls. A datagram
 //! socket has one child, made before anything else.
 //!
 //! * No thread is ever started before a fork: the child could find any lock taken.
