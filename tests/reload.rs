@@ -60,7 +60,10 @@ impl Configured {
         at.unwrap_or_else(|| panic!("{}", self.log()))
     }
 
+    /// The log is asked first: whoever connects before that is let in, and counted.
     fn has_closed(&self, at: SocketAddr) {
+        let said = format!(" {at} any more");
+        assert!(wait_for(PATIENCE, || self.log().contains(&said).then_some(())).is_some(), "{}", self.log());
         let closed = wait_for(PATIENCE, || TcpStream::connect(at).is_err().then_some(()));
         assert!(closed.is_some(), "{at}: {}", self.log());
     }
