@@ -4,13 +4,16 @@
 //! many were is said as soon as it takes lines again. Nothing that a peer sent can forge a line: every
 //! line is bounded, and has no control characters but its own line feed.
 //!
-//! `simple_logger` writes each line by two system calls, before which stderr must be asked whether it takes
-//! one. Of a connection that lives for one request that would be three calls of eight: so where many lines
-//! may come at once they are [`gathered`], and written together as they are.
+//! A line is written by one system call, its line feed included: several processes write to the same log (a
+//! successor beside the one it replaces, a process for each connection), and their lines must not be glued
+//! together. `simple_logger`, which needs two calls, writes to terminals only, where people watch one program.
+//!
+//! Before that, stderr must be asked whether it takes a line. Of a connection that lives for one request that
+//! would be two calls of seven: so where many lines may come at once they are [`gathered`], and written together.
 
 use std::cell::Cell;
 use std::fmt::Arguments;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +37,8 @@ const OTHERS: LevelFilter = LevelFilter::Warn;
 struct Logger {
     level: LevelFilter,
     format: LogFormat,
-    text: SimpleLogger,
+    /// Who writes to people in front of a terminal.
+    terminal: Option<SimpleLogger>,
     /// Whether a line can be written without waiting.
     ready: fn() -> bool,
     /// Lines that are being gathered.
@@ -74,7 +78,11 @@ pub fn start(level: LevelFilter, format: LogFormat) -> Result<(), SetLoggerError
     let is_file = rustix::fs::fstat(std::io::stderr())
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
     let ready = if is_file { || true } else { || takes_output(std::io::stderr().as_fd()) };
-    log::set_boxed_logger(Box::new(Logger::new(level, format, ready)))
+    let mut logger = Logger::new(level, format, ready);
+    if format == LogFormat::Text && std::io::stderr().is_terminal() {
+        logger.terminal = Some(SimpleLogger::new().with_level(LevelFilter::Trace).with_utc_timestamps());
+    }
+    log::set_boxed_logger(Box::new(logger))
 }
 
 impl Log for Logger {
@@ -101,22 +109,26 @@ impl Log for Logger {
 
 impl Logger {
     fn new(level: LevelFilter, format: LogFormat, ready: fn() -> bool) -> Self {
-        let text = SimpleLogger::new().with_level(LevelFilter::Trace).with_utc_timestamps();
-        Self { level, format, text, ready, gathered: Mutex::default(), dropped: AtomicU64::new(0) }
+        Self { level, format, terminal: None, ready, gathered: Mutex::default(), dropped: AtomicU64::new(0) }
     }
 
     /// Keeps a line until there is a pipeful of them, or the end.
     fn gather(&self, record: &Record<'_>) {
-        let now = jiff::Timestamp::now();
-        let line = match self.format {
-            LogFormat::Text => line::framed(record, now),
-            LogFormat::Json => line::json(record, now),
-        };
+        let line = self.line(record);
         let mut gathered = self.gathered();
         if gathered.len() + line.len() > limits::LOG_LINE {
             self.write_gathered(&mut gathered);
         }
         gathered.extend_from_slice(line.as_bytes());
+    }
+
+    /// A whole line, its line feed included.
+    fn line(&self, record: &Record<'_>) -> String {
+        let now = jiff::Timestamp::now();
+        match self.format {
+            LogFormat::Text => line::framed(record, now),
+            LogFormat::Json => line::json(record, now),
+        }
     }
 
     /// Writes what was gathered, which is no more than a pipe takes whole.
@@ -160,23 +172,18 @@ impl Logger {
         if !(self.ready)() {
             return false;
         }
-        match self.format {
-            LogFormat::Text => {
-                let message = line::text(record);
-                // simple_logger panics where stderr fails, and a full disk must not end the daemon.
-                let write = || self.write_text(record.metadata(), format_args!("{message}"));
-                catch_unwind(AssertUnwindSafe(write)).is_ok()
-            }
-            LogFormat::Json => {
-                let line = line::json(record, jiff::Timestamp::now());
-                std::io::stderr().lock().write_all(line.as_bytes()).is_ok()
-            }
-        }
+        let Some(terminal) = &self.terminal else {
+            return std::io::stderr().lock().write_all(self.line(record).as_bytes()).is_ok();
+        };
+        let message = line::text(record);
+        // simple_logger panics where stderr fails, and a terminal that is gone must not end the daemon.
+        let write = || write_text(terminal, record.metadata(), format_args!("{message}"));
+        catch_unwind(AssertUnwindSafe(write)).is_ok()
     }
+}
 
-    fn write_text(&self, metadata: &Metadata<'_>, message: Arguments<'_>) {
-        self.text.log(&Record::builder().metadata(metadata.clone()).args(message).build());
-    }
+fn write_text(logger: &SimpleLogger, metadata: &Metadata<'_>, message: Arguments<'_>) {
+    logger.log(&Record::builder().metadata(metadata.clone()).args(message).build());
 }
 
 #[cfg(test)]

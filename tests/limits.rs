@@ -37,8 +37,8 @@ fn asked(daemon: &Daemon) -> String {
     rest(&stream)
 }
 
-/// `2026-11-21T10:13:37.598Z INFO  [switchboard::observer] closed service=modify`: the reactor gathers these
-/// lines and frames them itself, the other engines leave that to `simple_logger`.
+/// `2026-11-21T10:13:37.598Z INFO  [switchboard::observer] closed service=modify`: the reactor writes many of
+/// these lines at once, the other engines one at a time.
 #[test]
 fn every_closed_connection_has_a_line_framed_like_all_others() {
     for engine in engines() {

@@ -1,14 +1,20 @@
 //! The program as scripts see it: what it prints, and its exit codes.
 
 // The helpers below belong to the tests as much as the tests do.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::io::BufRead;
-use std::process::Output;
+use std::io::{BufRead, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Output, Stdio};
 
 use assert_cmd::Command;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, Signal, kill_process};
 
 mod support;
+
+use support::daemon::engines;
+use support::{PATIENCE, Start, wait_for};
 
 /// Runs the program with none of this process's settings.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -140,21 +146,65 @@ fn the_ports_file_is_whole_and_socket_files_do_not_outlive_the_program() {
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_switchboard"))
         .args(["--only", "echo", "--port", "echo=0", "--set", &listen, "--ports-file"])
         .arg(&ports)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut table = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(table.any(|line| line.unwrap() == "Ctrl-C stops it"), "the table comes after the file");
     let text = std::fs::read_to_string(&ports).unwrap();
     // The engine may have ended by itself; then there is nothing to end.
-    let pid = rustix::process::Pid::from_child(&child);
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    let _ = kill_process(Pid::from_child(&child), Signal::TERM);
     assert!(child.wait().unwrap().success());
 
     assert!(text.starts_with("echo tcp 127.0.0.1:") && text.ends_with('\n'), "{text}");
     assert!(text.contains(&format!("echo unix {}\n", socket.display())), "{text}");
     assert!(!socket.exists());
+}
+
+/// The log of a daemon that serves some clients and is stopped, as it was written, a `write` each.
+fn writes_of_the_log(engine: &'static str, format: &str) -> Vec<String> {
+    let dir = support::daemon::new_dir();
+    let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+    let (log, stderr) = socketpair(AddressFamily::UNIX, kind, flags, None).unwrap();
+    let start = Start::engine(engine).argument("--log-format").argument(format);
+    let words = start.command_line(dir.path());
+    let mut child = std::process::Command::new(&words[0])
+        .args(&words[1..])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let ports = wait_for(PATIENCE, || std::fs::read_to_string(dir.path().join("ports")).ok()).unwrap();
+    let modify = support::daemon::read_ports(&ports)[&("modify".to_owned(), "tcp".to_owned())];
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(modify).unwrap();
+        stream.write_all(b"hi\n").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(wait_for(PATIENCE, || child.try_wait().unwrap()).unwrap().success());
+    let mut packet = vec![0; 65_536];
+    let mut read = || rustix::io::read(&log, &mut packet).map(|n| packet[..n].to_vec()).unwrap();
+    let packets = std::iter::from_fn(|| Some(read()).filter(|packet| !packet.is_empty()));
+    packets.map(|packet| String::from_utf8(packet).unwrap()).collect()
+}
+
+/// Processes may share a log, so that what is written by two calls could have another's line in it.
+#[test]
+fn a_line_of_the_log_and_its_end_are_one_write() {
+    let formats = [("text", "20", "service=modify"), ("json", "{\"time\":\"20", "\"service\":\"modify\"")];
+    for (engine, (format, begins, about)) in engines().flat_map(|engine| formats.map(|it| (engine, it))) {
+        let writes = writes_of_the_log(engine, format);
+        for write in &writes {
+            assert!(write.ends_with('\n'), "{engine}: {write:?}");
+            assert!(write.lines().all(|line| line.starts_with(begins)), "{engine}: {write:?}");
+        }
+        let closed = writes.iter().map(|write| write.matches(about).count()).sum::<usize>();
+        assert_eq!(closed, 5, "{engine}: {writes:?}");
+    }
 }
 
 #[test]

@@ -39,10 +39,9 @@ impl Line {
     fn restart(&mut self) {
         kill_process(self.pid, Signal::USR2).unwrap();
         let successor = |log: String| {
-            // Not by lines: a line and its end are two writes, between which another process may write its own.
-            let said = log.match_indices(" has taken over").skip(self.restarts);
-            let mut words = said.map(|(at, _)| log[..at].rsplit(' ').next().unwrap().to_owned());
-            words.by_ref().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).next()
+            let lines = log.lines().filter(|line| line.ends_with(" has taken over"));
+            let word = lines.skip(self.restarts).map(|line| line.rsplit(' ').nth(3).unwrap().to_owned());
+            word.map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).next()
         };
         let found = wait_for(PATIENCE, || successor(self.log()));
         self.pid = found.unwrap_or_else(|| panic!("nobody takes over\n{}", self.daemon.output()));

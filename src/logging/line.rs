@@ -9,7 +9,7 @@ use log::kv::{Key, Value, VisitSource};
 use crate::escape::is_hidden;
 use crate::limits;
 
-/// What `simple_logger` puts around a message, besides the target: time, level, brackets, line feed.
+/// What is put around a message, besides the target: time, level, brackets, line feed.
 const FRAME: usize = 48;
 
 /// The message of a line for people, with ` key=value` behind it, in what room `LOG_LINE` leaves.
