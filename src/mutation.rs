@@ -103,6 +103,8 @@ pub(crate) enum Mutant {
     SocketFileLeft,
     /// Who is there is dropped when his service goes.
     GuestsDropped,
+    /// A successor does not get the places that are new.
+    NewPlaceUnpassed,
 }
 
 #[cfg(test)]

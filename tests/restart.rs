@@ -242,15 +242,29 @@ fn a_restart_of_the_processes_refuses_nobody() {
     refuses_nobody("processes");
 }
 
+/// Of a file that is begun: more than sockets hold.
+const LARGE: usize = 20_000_000;
+
+/// Asks for a file and reads none of it but the first byte: what keeps a process from ending.
+fn begin_download(daemon: &Daemon) -> TcpStream {
+    std::fs::write(daemon.path("root/large"), vec![b'x'; LARGE]).unwrap();
+    let mut slow = connect(daemon.tcp("http")).unwrap();
+    slow.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    slow.read_exact(&mut [b'H']).unwrap();
+    slow
+}
+
+fn complete_download(mut slow: TcpStream) {
+    let mut got = Vec::new();
+    slow.read_to_end(&mut got).unwrap();
+    assert!((LARGE..LARGE + 2000).contains(&got.len()), "{} of {LARGE} bytes", got.len());
+}
+
 /// What was begun before a restart is finished by the process that began it.
 #[test]
 fn what_was_begun_is_finished() {
-    const SIZE: usize = 20_000_000;
     let mut line = Line::start(Start::reactor().argument("--grace").argument("20s"));
-    std::fs::write(line.daemon.path("root/large"), vec![b'x'; SIZE]).unwrap();
-    let mut slow = connect(line.daemon.tcp("http")).unwrap();
-    slow.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    slow.read_exact(&mut [b'H']).unwrap();
+    let slow = begin_download(&line.daemon);
     let mut member = connect(line.daemon.tcp("chat")).unwrap();
     member.write_all(b"here\n").unwrap();
     line.restart();
@@ -258,9 +272,7 @@ fn what_was_begun_is_finished() {
     let mut said = String::new();
     member.read_to_string(&mut said).unwrap();
     assert!(said.contains("* the server is going down"), "{said}");
-    let mut got = Vec::new();
-    slow.read_to_end(&mut got).unwrap();
-    assert!((SIZE..SIZE + 2000).contains(&got.len()), "{} of {SIZE} bytes", got.len());
+    complete_download(slow);
     assert_eq!(line.daemon.wait(PATIENCE).code(), Some(0), "{}", line.daemon.output());
     echo(line.daemon.tcp("echo"))().unwrap();
 }
@@ -335,6 +347,43 @@ fn services_come_and_go_with_a_restart() {
     let at = |name: &str| ports.get(&(name.to_owned(), "tcp".to_owned())).copied();
     assert_eq!((at("early"), at("echo")), (None, Some(kept)));
     echo(at("late").unwrap())().unwrap();
-    let refused = TcpStream::connect_timeout(&early, Duration::from_secs(2)).unwrap_err();
-    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    assert!(is_refused(early));
+}
+
+/// Nobody listens there.
+fn is_refused(at: SocketAddr) -> bool {
+    let refused = TcpStream::connect_timeout(&at, Duration::from_secs(2));
+    refused.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// HUP, then USR2: a successor serves the places as they are by then, and nobody those that were left.
+#[test]
+fn places_that_have_changed_are_passed_on_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("switchboard.toml");
+    let echoes = |name, at| format!("[service.{name}]\nprotocol = \"echo\"\nlisten = \"{at}:0\"\n");
+    std::fs::write(&file, echoes("moves", "127.0.0.1") + &echoes("goes", "127.0.0.1")).unwrap();
+    let start = Start::reactor().argument("--config").argument(&file.display().to_string());
+    let mut line = Line::start(start.argument("--grace").argument("20s"));
+    let left = ["moves", "goes"].map(|service| line.daemon.tcp(service));
+    let slow = begin_download(&line.daemon);
+    std::fs::write(&file, echoes("moves", "127.0.0.2")).unwrap();
+    line.signal(Signal::HUP);
+    let is_closed = |at: &SocketAddr| line.log().contains(&format!(" {at} any more"));
+    let closed = wait_for(PATIENCE, || left.iter().all(is_closed).then_some(()));
+    assert!(closed.is_some() && left.iter().all(|at| is_refused(*at)), "{}", line.daemon.output());
+    let ports = std::fs::read_to_string(line.daemon.path("ports")).unwrap();
+    let moved = support::daemon::read_ports(&ports)[&("moves".to_owned(), "tcp".to_owned())];
+    let load = Load::new().add("echo", echo(moved));
+    load.goes_on(50);
+    line.restart();
+    load.goes_on(200);
+    assert!(line.daemon.is_running(), "it ends before its client has what it asked for");
+    assert!(left.iter().all(|at| is_refused(*at)), "while both run");
+    complete_download(slow);
+    assert_eq!(line.daemon.wait(PATIENCE).code(), Some(0), "{}", line.daemon.output());
+    load.goes_on(50);
+    assert!(left.iter().all(|at| is_refused(*at)), "afterwards");
+    let failed = load.end();
+    assert!(failed.is_empty(), "{failed:?}\n{}", line.daemon.output());
 }

@@ -21,6 +21,7 @@ use rustix::pipe::PipeFlags;
 
 use crate::inherit::{self, HANDOVER, Predecessor};
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::service::{Address, Listener, Service, Spot};
 
 /// A socket that is passed on, and the name of its service.
@@ -65,7 +66,9 @@ impl Estate {
                 });
             }
         }
-        add(&mut sockets, services, new)?;
+        if !is_planted(Mutant::NewPlaceUnpassed) {
+            add(&mut sockets, services, new)?;
+        }
         Ok(Sockets(sockets))
     }
 
