@@ -3,10 +3,10 @@
 // The helpers below belong to the tests as much as the tests do.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::{PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use switchboard::check::Client;
 use switchboard::protocol::TABLE;
@@ -232,55 +232,6 @@ fn the_largest_datagram_and_a_flood_of_small_ones() {
     }
     socket.send_to(b"after the flood", daemon.udp("echo")).unwrap();
     assert_eq!(socket.recv(&mut buffer).unwrap(), 15);
-    assert_serves(&daemon);
-}
-
-/// Whether a connection is served: it is given a while, for one that is not waits in the backlog.
-fn is_served(stream: &mut TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    stream.write_all(b"x").unwrap();
-    match stream.read(&mut [0; 10]) {
-        Ok(n) => n == 1,
-        Err(error) => {
-            assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
-            false
-        }
-    }
-}
-
-#[test]
-fn without_descriptors_it_waits_and_does_not_spin() {
-    let _others_may_wake = QUIET.read().unwrap_or_else(PoisonError::into_inner);
-    for engine in concurrent_engines() {
-        runs_out_of_descriptors(engine);
-    }
-}
-
-fn runs_out_of_descriptors(engine: &'static str) {
-    let daemon = Start::engine(engine).set("modify.name=Ali").descriptors(256).run();
-    let mut streams: Vec<TcpStream> = (0..400).map(|_| connect(daemon.tcp("echo"))).collect();
-    let served = streams.iter_mut().map(is_served).filter(|&served| served).count();
-    assert!((100..256).contains(&served), "{engine}: {served} of 400 are served with 256 descriptors");
-    let (ticks, start) = (proc::ticks(daemon.pid()), Instant::now());
-    // The load is looked at over a time; there is nothing to wait for.
-    std::thread::sleep(Duration::from_secs(2));
-    let used = proc::ticks(daemon.pid()) - ticks;
-    let allowed = u64::try_from(start.elapsed().as_millis()).unwrap() / 10 * 5 / 100;
-    assert!(
-        used <= allowed,
-        "{engine}: {used} ticks of processor time while it could do nothing\n{}",
-        daemon.output()
-    );
-    let warnings = String::from_utf8_lossy(&daemon.stderr()).matches("not accepting").count();
-    assert!((1..=10).contains(&warnings), "{engine}: {warnings} warnings\n{}", daemon.output());
-    // Those who leave make room at once for those who wait.
-    streams.drain(..300);
-    let start = Instant::now();
-    for (n, stream) in streams.iter_mut().enumerate() {
-        let answered = wait_for(Duration::from_secs(5), || is_served(stream).then_some(()));
-        assert!(answered.is_some(), "{engine}: connection {n} of 100 is not served\n{}", daemon.output());
-    }
-    assert!(start.elapsed() < Duration::from_secs(5), "{engine}: it took {:?}", start.elapsed());
     assert_serves(&daemon);
 }
 
