@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 mod support;
 
-use support::daemon::{is_concurrent, new_dir, read_ports};
+use support::daemon::{engines, is_concurrent, new_dir, read_ports};
 use support::program::file;
 use support::{Daemon, PATIENCE, Program, Start, proc, wait_for};
 
@@ -218,6 +218,41 @@ fn a_drain_of_the_threads_resets_nobody() {
 #[test]
 fn a_drain_of_the_processes_resets_nobody() {
     resets_nobody("processes");
+}
+
+/// Nor is one that pauses while it sends, for longer than a drain watches who does.
+fn resets_nobody_who_pauses(engine: &'static str) {
+    let mut daemon = Start::engine(engine).argument("--grace").argument("10s").run();
+    let mut client = connect(&daemon, "echo");
+    client.set_nodelay(true).unwrap();
+    let mut echoed = |count: usize| {
+        for _ in 0..count {
+            client.write_all(b"x").unwrap();
+            client.read_exact(&mut [0; 1]).unwrap_or_else(|error| panic!("{engine}: {error}"));
+        }
+    };
+    echoed(10);
+    daemon.signal(Signal::TERM);
+    while !String::from_utf8_lossy(&daemon.stderr()).contains("stopping") {
+        echoed(1);
+    }
+    echoed(3);
+    std::thread::sleep(Duration::from_millis(500));
+    for _ in 0..10 {
+        client.write_all(&[b'x'; 1000]).unwrap_or_else(|error| panic!("{engine}: {error}"));
+        // So that a reset would have come by the next.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    client.read_to_end(&mut Vec::new()).unwrap_or_else(|error| panic!("{engine}: {error}"));
+    assert_eq!(daemon.wait(Duration::from_secs(8)).code(), Some(0), "{}", daemon.output());
+}
+
+#[test]
+fn a_drain_resets_nobody_who_pauses_while_sending() {
+    for engine in engines() {
+        resets_nobody_who_pauses(engine);
+    }
 }
 
 /// One who never reads is not waited for longer than the grace.

@@ -13,14 +13,13 @@ use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::{Shutdown, sockopt};
+use rustix::net::sockopt;
 
 use super::patience::Patience;
 use super::sockets;
 use crate::access::Refusal;
 use crate::conn::{Conn, Env, Life, Pool};
 use crate::limits;
-use crate::observer::Closed;
 use crate::out::Front;
 use crate::peer::Peer;
 use crate::protocol::{ConnId, Why};
@@ -29,6 +28,7 @@ use crate::shared::Shared;
 use crate::time::Time;
 
 pub(super) mod datagrams;
+mod end;
 mod writer;
 
 use writer::Writer;
@@ -107,6 +107,8 @@ pub(super) struct Connection<H> {
     /// The read time-out that the socket has now.
     timeout: Option<Duration>,
     told_to_drain: bool,
+    /// Its peer has sent something since the daemon is stopping.
+    sends_on: bool,
     /// It was read from after its deadline.
     heard_late: bool,
     opened: Instant,
@@ -139,6 +141,7 @@ impl<H: Host> Connection<H> {
             writer: None,
             timeout: None,
             told_to_drain: false,
+            sends_on: false,
             heard_late: false,
             opened: Instant::now(),
             moved: Moved::default(),
@@ -236,26 +239,10 @@ impl<H: Host> Connection<H> {
         self.patience.silence_due(self.stirred, self.moved.read > 0).since(now)
     }
 
-    /// Whether nothing has come for a while, now that the daemon is stopping: then the session may be told.
-    /// What was on its way by then is answered like all else, and closing does not make the kernel reset the
-    /// connection. Looked at again and again: a socket whose input was ended wakes nobody any more.
-    fn has_said_all(&self) -> bool {
-        let until = Instant::now() + limits::DRAIN_WATCH;
-        loop {
-            if sockets::has_unread(&*self.stream) {
-                return false;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            std::thread::sleep(left.min(LOOK_AGAIN));
-        }
-    }
-
     fn input(&mut self, n: usize) {
         self.moved.read += n as u64;
         self.stirred = self.host.now();
+        self.sends_on |= self.host.is_draining();
         if let Life::Lingering(why) = self.conn.life() {
             if self.conn.has_lingered(n) {
                 self.conn.fail(why);
@@ -269,38 +256,6 @@ impl<H: Host> Connection<H> {
             it.buffer = buffer;
             it.write_all(n);
         });
-    }
-
-    /// The peer is done; or the main thread says so, to have this one come to its end.
-    fn end_of_input(&mut self) {
-        if let Life::Lingering(why) = self.conn.life() {
-            return self.conn.fail(why);
-        }
-        let is_woken = self.host.is_draining() && !sockets::is_peer_done(self.stream.as_fd());
-        if is_woken && self.told_to_drain && sockets::may_still_send(self.stream.as_fd()) {
-            // No read waits any more, and the session wants what its peer has not sent yet. The grace bounds
-            // this.
-            return std::thread::sleep(LOOK_AGAIN);
-        }
-        if !is_woken || self.told_to_drain {
-            return self.end(Conn::peer_done);
-        }
-        if self.has_said_all() {
-            self.told_to_drain = true;
-            self.end(Conn::drain);
-        }
-    }
-
-    /// Everything is sent: lingers if input is unread, for closing then would reset the connection.
-    fn finish(&mut self, why: Why) {
-        // A session that ends before anything was read cannot know what is on its way.
-        let unheard = matches!(why, Why::Complete | Why::Refused) && self.moved.read == 0;
-        let may_be_unread = why == Why::BadInput || unheard || sockets::has_unread(&*self.stream);
-        if self.conn.is_peer_done() || !may_be_unread {
-            return self.conn.fail(why);
-        }
-        let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
-        self.conn.linger(why, self.host.now().after(limits::LINGER));
     }
 
     /// Calls the session and writes what it has to say.
@@ -408,37 +363,6 @@ impl<H: Host> Connection<H> {
             self.conn.fail(Why::TimedOut);
         }
         self.stirred = now;
-    }
-
-    fn close(&mut self, mut why: Why) {
-        if let Some(writer) = &self.writer {
-            writer.stop();
-            if writer.has_expelled() {
-                why = Why::TimedOut;
-            }
-        }
-        if self.is_guest {
-            self.call(|conn, env| conn.closed(why, env));
-        }
-        if let Some(writer) = self.writer.take() {
-            // Its last write may be waiting for a peer that does not read.
-            let _ = rustix::net::shutdown(&*self.stream, Shutdown::Both);
-            self.moved.written += writer.join(self.host.shared());
-        }
-        if self.is_guest {
-            self.note_end(why);
-        }
-    }
-
-    fn note_end(&self, why: Why) {
-        self.host.shared().observer.closed(&Closed {
-            service: self.host.services().get(self.service).map_or("", |service| &service.name),
-            peer: &self.peer,
-            seconds: self.opened.elapsed().as_secs_f64(),
-            read: self.moved.read,
-            written: self.moved.written,
-            why,
-        });
     }
 
     fn set_timeout(&mut self, wait: Option<Duration>) {

@@ -9,9 +9,9 @@ use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
 #[cfg(target_os = "linux")]
 use rustix::net::sockopt::set_tcp_cork;
+use rustix::net::{RecvFlags, SocketFlags, recv};
 
 use super::net::Datagram;
 use crate::peer::Peer;
@@ -26,6 +26,11 @@ pub(super) fn accept(listener: BorrowedFd<'_>, flags: SocketFlags) -> Result<(Ow
 /// Whether the peer has sent what nobody has read.
 pub(super) fn has_unread(stream: impl AsFd) -> bool {
     rustix::io::ioctl_fionread(stream).is_ok_and(|n| n > 0)
+}
+
+/// Whether a read would see the end at once, be it the peer's or one that was made here.
+pub(super) fn is_input_ended(stream: BorrowedFd<'_>) -> bool {
+    recv(stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(n, _)| n == 0)
 }
 
 /// How many bytes the peer's kernel has acknowledged: what was written, less what waits in this machine.
