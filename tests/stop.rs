@@ -220,38 +220,43 @@ fn a_drain_of_the_processes_resets_nobody() {
     resets_nobody("processes");
 }
 
-/// Nor is one that pauses while it sends, for longer than a drain watches who does.
-fn resets_nobody_who_pauses(engine: &'static str) {
+/// Nor is one that pauses while it sends, for longer than a drain watches who does. It must be heard after the drain
+/// has begun, and before the 100 ms are over, which a busy machine may not let it.
+fn is_not_reset_while_it_pauses(engine: &'static str) -> std::io::Result<()> {
     let mut daemon = Start::engine(engine).argument("--grace").argument("10s").run();
     let mut client = connect(&daemon, "echo");
     client.set_nodelay(true).unwrap();
-    let mut echoed = |count: usize| {
-        for _ in 0..count {
-            client.write_all(b"x").unwrap();
-            client.read_exact(&mut [0; 1]).unwrap_or_else(|error| panic!("{engine}: {error}"));
-        }
+    let echoed = |mut client: &TcpStream| {
+        client.write_all(b"x")?;
+        client.read_exact(&mut [0; 1])
     };
-    echoed(10);
+    echoed(&client)?;
     daemon.signal(Signal::TERM);
     while !String::from_utf8_lossy(&daemon.stderr()).contains("stopping") {
-        echoed(1);
+        echoed(&client)?;
     }
-    echoed(3);
-    std::thread::sleep(Duration::from_millis(500));
+    // The process that serves is told after that is said.
+    let told = Instant::now();
+    while told.elapsed() < Duration::from_millis(40) {
+        echoed(&client)?;
+    }
+    std::thread::sleep(Duration::from_millis(400));
     for _ in 0..10 {
-        client.write_all(&[b'x'; 1000]).unwrap_or_else(|error| panic!("{engine}: {error}"));
+        client.write_all(&[b'x'; 1000])?;
         // So that a reset would have come by the next.
         std::thread::sleep(Duration::from_millis(10));
     }
-    client.shutdown(std::net::Shutdown::Write).unwrap();
-    client.read_to_end(&mut Vec::new()).unwrap_or_else(|error| panic!("{engine}: {error}"));
+    client.shutdown(std::net::Shutdown::Write)?;
+    client.read_to_end(&mut Vec::new())?;
     assert_eq!(daemon.wait(Duration::from_secs(8)).code(), Some(0), "{}", daemon.output());
+    Ok(())
 }
 
 #[test]
 fn a_drain_resets_nobody_who_pauses_while_sending() {
     for engine in engines() {
-        resets_nobody_who_pauses(engine);
+        let tries: Vec<_> = (0..5).map_while(|_| is_not_reset_while_it_pauses(engine).err()).collect();
+        assert!(tries.len() < 5, "{engine}: {tries:?}");
     }
 }
 
