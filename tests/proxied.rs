@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -11,7 +11,7 @@ use rustix::process::Signal;
 mod support;
 
 use support::daemon::engines;
-use support::{Daemon, PATIENCE, Program, Start, have, wait_for};
+use support::{Daemon, PATIENCE, Program, Start, have, left_out, wait_for};
 
 /// Version 2: 203.0.113.9:1234, to 192.0.2.1:80, and something behind the addresses.
 const BINARY: &[u8] =
@@ -182,9 +182,7 @@ fn haproxy_names_its_clients() {
     }
     for (word, source) in [("send-proxy", "127.0.0.2"), ("send-proxy-v2", "127.0.0.3")] {
         let daemon = Start::reactor().set("echo.proxy_protocol=true").run();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let front = free.local_addr().unwrap();
-        drop(free);
+        let front = free_address();
         let text = format!(
             "defaults\n mode tcp\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n\
              listen front\n bind {front}\n server back {} {word}\n",
@@ -192,21 +190,56 @@ fn haproxy_names_its_clients() {
         );
         let file = daemon.path("haproxy.cfg");
         std::fs::write(&file, text).unwrap();
-        let haproxy =
-            Program::start("haproxy", vec!["-db".to_owned(), "-f".to_owned(), file.display().to_string()]);
-        let connect = || {
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-            let own: std::net::SocketAddr = format!("{source}:0").parse().unwrap();
-            socket.bind(&own.into()).unwrap();
-            socket.connect(&front.into()).ok().map(|()| TcpStream::from(socket))
-        };
-        let mut stream = wait_for(PATIENCE, connect).unwrap_or_else(|| panic!("{}", haproxy.text()));
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(b"hello").unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut got = String::new();
-        stream.read_to_string(&mut got).unwrap();
-        assert_eq!(got, "hello", "{}", haproxy.text());
-        logged(&daemon, &["service=echo", &format!("peer={source}:")]);
+        let words = ["-db".to_owned(), "-f".to_owned(), file.display().to_string()];
+        passes_on(&daemon, front, source, &Program::start("haproxy", words));
     }
+}
+
+/// nginx, with version 1, the only one it sends.
+#[test]
+fn nginx_names_its_clients() {
+    const STREAMS: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+    let what = "the PROXY protocol as nginx speaks it";
+    if !have(&["nginx"], what) {
+        return;
+    }
+    if !std::path::Path::new(STREAMS).is_file() {
+        return left_out(&format!("  {what} (not installed: {STREAMS})"));
+    }
+    let daemon = Start::reactor().set("echo.proxy_protocol=true").run();
+    let front = free_address();
+    let (file, pid) = (daemon.path("nginx.conf"), daemon.path("nginx.pid"));
+    let text = format!(
+        "load_module {STREAMS};\ndaemon off;\nmaster_process off;\npid {};\nevents {{}}\n\
+         stream {{ server {{ listen {front}; proxy_pass {}; proxy_protocol on; }} }}\n",
+        pid.display(),
+        daemon.tcp("echo")
+    );
+    std::fs::write(&file, text).unwrap();
+    let words = ["-e", "stderr", "-c"].map(str::to_owned).into_iter().chain([file.display().to_string()]);
+    passes_on(&daemon, front, "127.0.0.4", &Program::start("nginx", words));
+}
+
+/// Where a proxy may listen, which cannot be told to take any port.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A client from this address speaks through a proxy, and is known by it.
+fn passes_on(daemon: &Daemon, front: SocketAddr, source: &str, proxy: &Program) {
+    let connect = || {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let own: SocketAddr = format!("{source}:0").parse().unwrap();
+        socket.bind(&own.into()).unwrap();
+        socket.connect(&front.into()).ok().map(|()| TcpStream::from(socket))
+    };
+    let mut stream = wait_for(PATIENCE, connect).unwrap_or_else(|| panic!("{}", proxy.text()));
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"hello").unwrap();
+    let mut got = [0; 5];
+    stream.read_exact(&mut got).unwrap_or_else(|error| panic!("{error}: {}", proxy.text()));
+    assert_eq!(&got, b"hello", "{}", proxy.text());
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(stream.read(&mut got).unwrap(), 0, "{}", proxy.text());
+    logged(daemon, &["service=echo", &format!("peer={source}:")]);
 }
