@@ -61,7 +61,9 @@ pub(crate) fn fork() -> Result<Fork, Errno> {
     let mut mask = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask))?;
     // SAFETY: the child may do whatever its parent may, for there is no other thread whose locks it could
-    // find taken; that was looked at above, and this one is the only one that could start another.
+    // find taken; that was looked at above, and this one is the only one that could start another. Where it
+    // cannot be looked at (no /proc), it holds because the engine that forks starts no thread: its jobs are done
+    // where they are, and the operator is heard by the one poll.
     let forked = unsafe { nix::unistd::fork() };
     if let Ok(ForkResult::Child) = forked {
         return Ok(Fork::Child(Newborn { mask }));
@@ -122,7 +124,9 @@ pub(crate) fn exit(code: i32) -> ! {
 
 fn handle(signal: Signal, handler: SigHandler) -> Result<SigHandler, Errno> {
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the only handlers that are ever given are the three below, which do nothing but what a handler may.
+    // SAFETY: the only handlers that are ever given are the three below, which do nothing but what a handler may:
+    // they store to atomics, make system calls and leave `errno` as it was. They are functions, so they are there
+    // as long as the process.
     unsafe { sigaction(signal, &action) }.map(|before| before.handler())
 }
 
@@ -144,7 +148,8 @@ extern "C" fn end_input(_: libc::c_int) {
     let errno = Errno::last_raw();
     let (socket, mut unread) = (SOCKET.load(Ordering::SeqCst), 0);
     // SAFETY: two system calls on a descriptor, which need not be valid; the first writes to `unread`, which
-    // is of the type that it wants. Neither takes a lock or memory of this process.
+    // is of the type that it wants. Neither takes a lock or memory of this process. The number stays the
+    // socket's: a child opens nothing once that is closed.
     unsafe {
         if libc::ioctl(socket, libc::FIONREAD, &raw mut unread) == 0 && unread == 0 {
             libc::shutdown(socket, libc::SHUT_RD);
@@ -161,16 +166,49 @@ fn threads() -> usize {
 }
 
 /// Takes over a descriptor that the process was started with, and closes it in programs that it starts
-/// itself. To be called once for each, before anything else could have opened one of that number.
+/// itself. To be called before anything else could have opened one of that number.
 ///
 /// # Errors
-/// There is no such descriptor, or it is one of the three that every program has.
+/// There is no such descriptor, it is one of the three that every program has, or one that the process has
+/// opened itself or taken over before.
 pub(crate) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     if number <= libc::STDERR_FILENO {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: it touches no memory, and a number that is no descriptor is an error.
-    Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    // SAFETY: it is open, as the call above has shown, and by the contract of this function nobody else's.
+    let flags = Errno::result(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
+    // What a process is born with has not been closed at its birth. All that is opened by safe code would be.
+    if flags & libc::FD_CLOEXEC != 0 {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "this program has opened it itself"));
+    }
+    // SAFETY: as above.
+    Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, as the calls above have shown. Nobody else owns it: it was born with the process, as the
+    // flag has shown, and is given away here only, once, because the flag is set from now on.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_process_has_opened_is_not_taken_over() {
+        let own = std::fs::File::open("/dev/null").unwrap();
+        let refused = adopt(own.as_raw_fd()).map_err(|error| error.kind());
+        assert_eq!(refused.err(), Some(io::ErrorKind::AlreadyExists));
+        assert!(adopt(libc::STDERR_FILENO).is_err());
+        assert!(adopt(RawFd::MAX).is_err());
+    }
+
+    #[test]
+    fn what_it_was_born_with_is_taken_over_once() {
+        let own = std::fs::File::open("/dev/null").unwrap();
+        // As `exec` would leave it.
+        let born = nix::unistd::dup(&own).unwrap();
+        let number = std::os::fd::IntoRawFd::into_raw_fd(born);
+        let taken = adopt(number).unwrap();
+        assert_eq!(adopt(number).map_err(|error| error.kind()).err(), Some(io::ErrorKind::AlreadyExists));
+        drop(taken);
+    }
 }
