@@ -12,6 +12,7 @@ use log::LevelFilter;
 use crate::bind::{Place, Refused};
 use crate::cli::{LogFormat, ServeArgs};
 use crate::engine::Engine;
+use crate::escape::is_hidden;
 use crate::service::Service;
 
 mod compose;
@@ -130,15 +131,24 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What is wrong with the configuration, in one line.
+/// What is wrong with the configuration, in one line, whatever the names are that it quotes.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", one_line(.0))]
 pub struct Error(String);
 
 impl Error {
     fn at(origin: &Origin, message: impl fmt::Display) -> Self {
         Self(format!("{origin}: {message}"))
     }
+}
+
+/// A key of TOML may have any character in it, line feeds and those that move a cursor as well.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for c in message.chars() {
+        if is_hidden(c) { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 /// The login name, for greetings; a neutral one if the environment has none.

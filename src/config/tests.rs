@@ -179,6 +179,7 @@ fn mistakes_are_said_in_one_line_with_their_place() {
         ("engine = \"steam\"", "f.toml:1: \"steam\" is none of reactor, threads"),
         ("log_level = \"loud\"", "f.toml:1: \"loud\" is none of off, error, warn, info, debug, trace"),
         ("x = = 1", "f.toml:1: "),
+        ("\"a\\n\\u001b[2J\" = 1", "f.toml:1: unknown key \"a\\n\\u{1b}[2J\"; it knows "),
     ];
     for (file, expected) in cases {
         let said = plan(&[], file).unwrap_err();
