@@ -8,7 +8,8 @@ pub(super) fn is_unknown_key(message: &str) -> bool {
 /// The complaint in plain words; `shared` are keys that are known besides those serde knows.
 pub(super) fn explain(message: &str, shared: &[&str]) -> String {
     let first = message.lines().next().unwrap_or_default();
-    let mut quoted = first.split('`').skip(1).step_by(2);
+    // What is quoted may have lines of its own.
+    let mut quoted = message.split('`').skip(1).step_by(2);
     if is_unknown_key(first) {
         let bad = quoted.next().unwrap_or_default();
         let known: Vec<&str> = quoted.chain(shared.iter().copied()).collect();
