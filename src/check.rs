@@ -113,6 +113,11 @@ impl Case {
         Self { protocol, name, about, usual_cause, remedy: "", level, needs, run }
     }
 
+    /// The same by another name, where the usual one is taken.
+    const fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
     /// What to do about the usual cause.
     const fn remedy(self, remedy: &'static str) -> Self {
         Self { remedy, ..self }

@@ -105,14 +105,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(P, "telnet_options", "telnet's options are not heard", "byte 255 is passed on", telnet_options)
         .exact(),
     Case::new(P, "http", "a web page cannot speak in the room", "any text is passed on", http).exact(),
-    Case::new(
-        P,
-        "too_long",
-        "a line without end brings one error, then the end",
-        "the line is kept without bound",
-        |t| common::too_long(t, who),
-    )
-    .exact(),
+    common::endless_line(P, |t| common::too_long(t, who)),
 ];
 
 /// Asks who is there; that the answer came shows that everything before it was heard.

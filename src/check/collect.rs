@@ -30,14 +30,8 @@ pub(super) const CASES: &[Case] = &[
         "what is received is kept without bound, or not read",
         |t| Client::connect(t)?.send(&vec![b'x'; 2_000_000])?.half_close()?.expect_eof(),
     ),
-    Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
-        common::crowd(t, 3, 10, ask)
-    })
-    .several(),
-    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
-        common::crowd(t, 30, 3, ask)
-    })
-    .several(),
+    common::three_clients(P, |t| common::crowd(t, 3, 10, ask)),
+    common::thirty_clients(P, |t| common::crowd(t, 30, 3, ask)),
     Case::new(
         P,
         "silent_client",

@@ -21,6 +21,51 @@ fn leaves_at_once(target: &Target) -> Outcome {
     Client::connect(target).map(drop)
 }
 
+/// How a case is tried.
+type Run = fn(&Target) -> Outcome;
+
+const SERVE_ALL: &str = "start a thread for each client, or wait for all of them with select()";
+
+/// The case of three clients at once: [`crowd`].
+pub(super) const fn three_clients(protocol: &'static str, run: Run) -> Case {
+    let (about, cause) = ("three clients are served at once", "your second client waits for the first");
+    Case::new(protocol, "three_clients", about, cause, run).remedy(SERVE_ALL).several()
+}
+
+/// The case of thirty.
+pub(super) const fn thirty_clients(protocol: &'static str, run: Run) -> Case {
+    let (about, cause) = ("thirty clients are served at once", "a small backlog, or a bound on clients");
+    let remedy = "listen() with room for some dozens, and no fixed table of clients";
+    Case::new(protocol, "thirty_clients", about, cause, run).remedy(remedy).several()
+}
+
+/// The case of a client that is silent beside a busy one: [`beside_a_silent_one`].
+pub(super) const fn silent_client(protocol: &'static str, run: Run) -> Case {
+    let (about, cause) = ("a silent client keeps nobody waiting", "a blocking recv in the only thread");
+    Case::new(protocol, "silent_client", about, cause, run).remedy(SERVE_ALL).several()
+}
+
+/// The case of clients that reset: [`after_resets`].
+pub(super) const fn resets(protocol: &'static str, run: Run) -> Case {
+    let (about, cause) = ("clients that reset harm nobody", "ConnectionResetError or SIGPIPE is not caught");
+    let remedy = "catch OSError around recv() and sendall(), and go on with the other clients";
+    Case::new(protocol, "reset", about, cause, run).remedy(remedy)
+}
+
+/// The case of a line without end: [`too_long`].
+pub(super) const fn endless_line(protocol: &'static str, run: Run) -> Case {
+    let (about, cause) =
+        ("a line without end brings one error, then the end", "the line is kept without bound");
+    Case::new(protocol, "too_long", about, cause, run).exact()
+}
+
+/// The case of a browser at the wrong port: [`http_refused`].
+pub(super) const fn http(protocol: &'static str) -> Case {
+    let (about, cause) =
+        ("an HTTP request brings status 400 and the web address", "a web page can talk to the service");
+    Case::new(protocol, "http", about, cause, http_refused).exact()
+}
+
 /// One exchange: something is said, and the right answer comes.
 pub(super) type Ask = fn(&mut Client) -> Outcome;
 

@@ -91,12 +91,8 @@ pub(super) const CASES: &[Case] = &[
         "memory is reserved for what is announced",
         |t| open(t)?.send(b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0")?.expect_code(1009),
     ),
-    Case::new(P, "silent_client", "a silent client keeps nobody waiting", "a blocking recv", |t| {
-        common::beside_a_silent_one(t, ask)
-    }),
-    Case::new(P, "reset", "clients that reset harm nobody", "a broken pipe is not caught", |t| {
-        common::after_resets(t, GET, ask)
-    }),
+    common::silent_client(P, |t| common::beside_a_silent_one(t, ask)),
+    common::resets(P, |t| common::after_resets(t, GET, ask)),
 ];
 
 impl Client {

@@ -62,37 +62,12 @@ pub(super) const CASES: &[Case] = &[
     Case::new(P, "list", "/list names what can be asked for", "special files are listed too", list).exact(),
     Case::new(P, "errors", "an error is one clear line", "the connection just closes", errors).exact(),
     Case::new(P, "outside", "nothing outside can be named", "open(name) without a look", outside).exact(),
-    Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
-        common::crowd(t, 3, 10, get)
-    })
-    .exact()
-    .several(),
-    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
-        common::crowd(t, 30, 3, get)
-    })
-    .exact()
-    .several(),
-    Case::new(P, "silent_client", "a silent client keeps nobody waiting", "a blocking recv", |t| {
-        common::beside_a_silent_one(t, get)
-    })
-    .exact()
-    .several(),
-    Case::new(P, "reset", "clients that reset harm nobody", "a reset is not caught", |t| {
-        common::after_resets(t, b"/get sub/long.bin\n", get)
-    })
-    .exact(),
-    Case::new(
-        P,
-        "http",
-        "an HTTP request is refused as such",
-        "GET is taken for a name",
-        common::http_refused,
-    )
-    .exact(),
-    Case::new(P, "no_end", "a line without end is refused", "it is kept without bound", |t| {
-        common::too_long(t, get)
-    })
-    .exact(),
+    common::three_clients(P, |t| common::crowd(t, 3, 10, get)).exact(),
+    common::thirty_clients(P, |t| common::crowd(t, 30, 3, get)).exact(),
+    common::silent_client(P, |t| common::beside_a_silent_one(t, get)).exact(),
+    common::resets(P, |t| common::after_resets(t, b"/get sub/long.bin\n", get)).exact(),
+    common::http(P),
+    common::endless_line(P, |t| common::too_long(t, get)),
 ];
 
 fn get(client: &mut Client) -> Outcome {

@@ -53,41 +53,10 @@ pub(super) const CASES: &[Case] = &[
         nothing,
     )
     .remedy("when recv() returns nothing, send what is still owed, then close"),
-    Case::new(
-        P,
-        "three_clients",
-        "three clients are served at once",
-        "one client at a time: accept is not called while another is served",
-        |t| common::crowd(t, 3, 20, ask),
-    )
-    .remedy("start a thread for each client, or wait for all of them with select()")
-    .several(),
-    Case::new(
-        P,
-        "thirty_clients",
-        "thirty clients are served at once",
-        "a small backlog, or a bound on clients",
-        |t| common::crowd(t, 30, 20, ask),
-    )
-    .remedy("listen() with room for some dozens, and no fixed table of clients")
-    .several(),
-    Case::new(
-        P,
-        "silent_client",
-        "a silent client keeps nobody waiting",
-        "a blocking recv in the only thread",
-        |t| common::beside_a_silent_one(t, ask),
-    )
-    .remedy("start a thread for each client, or wait for all of them with select()")
-    .several(),
-    Case::new(
-        P,
-        "reset",
-        "clients that reset harm nobody",
-        "ConnectionResetError or SIGPIPE is not caught",
-        |t| common::after_resets(t, b"Hello", ask),
-    )
-    .remedy("catch OSError around recv() and sendall(), and go on with the other clients"),
+    common::three_clients(P, |t| common::crowd(t, 3, 20, ask)),
+    common::thirty_clients(P, |t| common::crowd(t, 30, 20, ask)),
+    common::silent_client(P, |t| common::beside_a_silent_one(t, ask)),
+    common::resets(P, |t| common::after_resets(t, b"Hello", ask)),
     Case::new(
         P,
         "stalled_reader",

@@ -59,28 +59,10 @@ pub(super) const CASES: &[Case] = &[
         no_blank_line,
     )
     .exact(),
-    Case::new(
-        P,
-        "too_long",
-        "a line without end brings one error, then the end",
-        "the line is kept without bound",
-        |t| common::too_long(t, ask),
-    )
-    .exact(),
-    Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
-        common::crowd(t, 3, 10, ask)
-    })
-    .exact()
-    .several(),
-    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
-        common::crowd(t, 30, 10, ask)
-    })
-    .exact()
-    .several(),
-    Case::new(P, "reset", "clients that reset harm nobody", "ConnectionResetError is not caught", |t| {
-        common::after_resets(t, b"Hel", ask)
-    })
-    .exact(),
+    common::endless_line(P, |t| common::too_long(t, ask)),
+    common::three_clients(P, |t| common::crowd(t, 3, 10, ask)).exact(),
+    common::thirty_clients(P, |t| common::crowd(t, 30, 10, ask)).exact(),
+    common::resets(P, |t| common::after_resets(t, b"Hel", ask)).exact(),
 ];
 
 fn ask(client: &mut Client) -> Outcome {

@@ -83,10 +83,7 @@ pub(super) const CASES: &[Case] = &[
         no_host,
     )
     .advised(),
-    Case::new(P, "thirty_clients", "thirty clients are served at once", "one client at a time", |t| {
-        common::crowd(t, 30, 1, ask)
-    })
-    .several(),
+    common::thirty_clients(P, |t| common::crowd(t, 30, 1, ask)),
     Case::new(
         P,
         "silent_client",

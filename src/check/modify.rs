@@ -6,22 +6,8 @@ use super::{Case, Client, Outcome, Target, common};
 pub(super) const P: &str = "modify";
 
 pub(super) const CASES: &[Case] = &[
-    Case::new(
-        P,
-        "http",
-        "an HTTP request brings status 400 and the web address",
-        "a web page can talk to the service",
-        common::http_refused,
-    )
-    .exact(),
-    Case::new(
-        P,
-        "too_long",
-        "a line without end brings one error, then the end",
-        "the line is kept without bound",
-        |t| common::too_long(t, ask),
-    )
-    .exact(),
+    common::http(P),
+    common::endless_line(P, |t| common::too_long(t, ask)),
     Case::new(
         P,
         "longest_line",
@@ -38,33 +24,10 @@ pub(super) const CASES: &[Case] = &[
         half_close,
     )
     .exact(),
-    Case::new(P, "three_lines", "three clients are served at once", "one client at a time", |t| {
-        common::crowd(t, 3, 20, ask)
-    })
-    .exact()
-    .several(),
-    Case::new(P, "thirty_lines", "thirty clients are served at once", "a small backlog", |t| {
-        common::crowd(t, 30, 20, ask)
-    })
-    .exact()
-    .several(),
-    Case::new(
-        P,
-        "silent_line",
-        "a silent client keeps nobody waiting",
-        "a blocking recv in the only thread",
-        |t| common::beside_a_silent_one(t, ask),
-    )
-    .exact()
-    .several(),
-    Case::new(
-        P,
-        "reset_in_a_line",
-        "clients that reset harm nobody",
-        "ConnectionResetError is not caught",
-        |t| common::after_resets(t, b"Hel", ask),
-    )
-    .exact(),
+    common::three_clients(P, |t| common::crowd(t, 3, 20, ask)).named("three_lines").exact(),
+    common::thirty_clients(P, |t| common::crowd(t, 30, 20, ask)).named("thirty_lines").exact(),
+    common::silent_client(P, |t| common::beside_a_silent_one(t, ask)).named("silent_line").exact(),
+    common::resets(P, |t| common::after_resets(t, b"Hel", ask)).named("reset_in_a_line").exact(),
     Case::new(
         P,
         "stalled_reader",

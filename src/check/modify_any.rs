@@ -62,29 +62,10 @@ pub(super) const CASES: &[Case] = &[
         not_ascii,
     )
     .advised(),
-    Case::new(
-        P,
-        "three_clients",
-        "three clients are served at once",
-        "your second client waits for the first",
-        |t| crowd(t, 3),
-    )
-    .remedy("start a thread for each client, or wait for all of them with select()")
-    .several(),
-    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| crowd(t, 30))
-        .remedy("listen() with room for some dozens, and no fixed table of clients")
-        .several(),
-    Case::new(
-        P,
-        "silent_client",
-        "a silent client keeps nobody waiting",
-        "a blocking recv in the only thread",
-        silent_client,
-    )
-    .remedy("start a thread for each client, or wait for all of them with select()")
-    .several(),
-    Case::new(P, "reset", "clients that reset harm nobody", "ConnectionResetError is not caught", reset)
-        .remedy("catch OSError around recv() and sendall(), and go on with the next client"),
+    common::three_clients(P, |t| crowd(t, 3)),
+    common::thirty_clients(P, |t| crowd(t, 30)),
+    common::silent_client(P, silent_client),
+    common::resets(P, reset),
 ];
 
 /// One message in one send, and its answer.

@@ -47,45 +47,12 @@ pub(super) const CASES: &[Case] = &[
         unknown,
     )
     .exact(),
-    Case::new(
-        P,
-        "http",
-        "an HTTP request brings status 400 and the web address",
-        "a web page can talk to the service",
-        common::http_refused,
-    )
-    .exact(),
-    Case::new(
-        P,
-        "too_long",
-        "a line without end brings one error, then the end",
-        "the line is kept without bound",
-        |t| common::too_long(t, ask),
-    )
-    .exact(),
-    Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
-        common::crowd(t, 3, 10, ask)
-    })
-    .remedy("start a thread for each client, or wait for all of them with select()")
-    .several(),
-    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
-        common::crowd(t, 30, 10, ask)
-    })
-    .remedy("start a thread for each client, or wait for all of them with select()")
-    .several(),
-    Case::new(
-        P,
-        "silent_client",
-        "a silent client keeps nobody waiting",
-        "a blocking recv in the only thread",
-        |t| common::beside_a_silent_one(t, ask),
-    )
-    .remedy("start a thread for each client, or wait for all of them with select()")
-    .several(),
-    Case::new(P, "reset", "clients that reset harm nobody", "ConnectionResetError is not caught", |t| {
-        common::after_resets(t, b"reqt", ask)
-    })
-    .remedy("catch OSError around recv() and sendall(), and go on with the other clients"),
+    common::http(P),
+    common::endless_line(P, |t| common::too_long(t, ask)),
+    common::three_clients(P, |t| common::crowd(t, 3, 10, ask)),
+    common::thirty_clients(P, |t| common::crowd(t, 30, 10, ask)),
+    common::silent_client(P, |t| common::beside_a_silent_one(t, ask)),
+    common::resets(P, |t| common::after_resets(t, b"reqt", ask)),
     Case::new(P, "datagram", "the datagram `reqtime` brings the time", "the UDP socket is not served", |t| {
         time_for(t, b"reqtime", "")
     })

@@ -13,21 +13,8 @@ pub(super) const CASES: &[Case] = &[
         discard,
     ),
     Case::new("discard", "much", "a megabyte is read", "the server does not read", discard_much),
-    Case::new(
-        "discard",
-        "thirty_clients",
-        "thirty clients are served at once",
-        "one client at a time",
-        |t| common::crowd(t, 30, 3, discard_some),
-    )
-    .several(),
-    Case::new(
-        "discard",
-        "reset",
-        "clients that reset harm nobody",
-        "ConnectionResetError is not caught",
-        |t| common::after_resets(t, b"x", discard_some),
-    ),
+    common::thirty_clients("discard", |t| common::crowd(t, 30, 3, discard_some)),
+    common::resets("discard", |t| common::after_resets(t, b"x", discard_some)),
     Case::new("discard", "datagram", "a datagram is not answered", "something is answered", |t| {
         udp::expect_silence(t, b"Hello")
     })
@@ -129,9 +116,7 @@ pub(super) const CASES: &[Case] = &[
         chargen_crowd,
     )
     .several(),
-    Case::new("chargen", "reset", "clients that reset harm nobody", "SIGPIPE ends the server", |t| {
-        common::after_resets(t, b"x", |client| client.take(74).map(drop))
-    }),
+    common::resets("chargen", |t| common::after_resets(t, b"x", |client| client.take(74).map(drop))),
 ];
 
 fn discard(target: &Target) -> Outcome {

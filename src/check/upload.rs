@@ -89,28 +89,10 @@ pub(super) const CASES: &[Case] = &[
     )
     .exact()
     .several(),
-    Case::new(P, "three_clients", "three clients are served at once", "one client at a time", |t| {
-        common::crowd(t, 3, 5, put)
-    })
-    .exact()
-    .several(),
-    Case::new(P, "thirty_clients", "thirty clients are served at once", "a small backlog", |t| {
-        common::crowd(t, 30, 2, put)
-    })
-    .exact()
-    .several(),
-    Case::new(
-        P,
-        "http",
-        "an HTTP request is refused as such",
-        "GET is taken for a name",
-        common::http_refused,
-    )
-    .exact(),
-    Case::new(P, "no_end", "a line without end is refused", "it is kept without bound", |t| {
-        common::too_long(t, put)
-    })
-    .exact(),
+    common::three_clients(P, |t| common::crowd(t, 3, 5, put)).exact(),
+    common::thirty_clients(P, |t| common::crowd(t, 30, 2, put)).exact(),
+    common::http(P),
+    common::endless_line(P, |t| common::too_long(t, put)),
 ];
 
 /// A name that no other case and no other run has.

@@ -146,9 +146,15 @@ impl MainThread {
 
     /// Lets in who waits; nobody who is still in a listener's queue if that `is_closed`.
     fn accept_all(&mut self, poll: &Poll, is_closed: bool) {
-        self.full = false;
-        for index in 0..self.sockets.len() {
-            while !self.full && self.accept(index, poll, is_closed) {}
+        loop {
+            self.full = false;
+            for index in 0..self.sockets.len() {
+                while !self.full && self.accept(index, poll, is_closed) {}
+            }
+            // Room that was made before anybody was to tell of it is found by looking once more.
+            if self.state.await_ends(self.full) || !self.full {
+                return;
+            }
         }
     }
 

@@ -40,6 +40,8 @@ pub(in crate::engine) struct State {
     answering: RwLock<()>,
     /// Another process has the sockets.
     handed_over: AtomicBool,
+    /// The main thread waits for connections to end: for room, or for all of them.
+    ends_awaited: AtomicBool,
     /// The sockets of open connections: to tell their threads of a drain.
     open: Mutex<HashMap<u32, Guest>>,
     /// When the main thread will look at the rooms, in milliseconds.
@@ -101,6 +103,7 @@ impl State {
             draining: AtomicBool::new(false),
             answering: RwLock::new(()),
             handed_over: AtomicBool::new(false),
+            ends_awaited: AtomicBool::new(false),
             open: Mutex::default(),
             rooms_due: AtomicU64::new(Time::NEVER.as_millis()),
             waker,
@@ -181,11 +184,20 @@ impl State {
         Some(entered)
     }
 
+    /// Has the main thread hear of connections that end, or not; says whether it did before. Nearly always it
+    /// has no use for that, and to be told costs it a switch and each connection a system call.
+    pub(in crate::engine) fn await_ends(&self, yes: bool) -> bool {
+        self.ends_awaited.swap(yes, Ordering::SeqCst)
+    }
+
     /// A connection has ended: its descriptor is free when the main thread hears of it.
     pub(in crate::engine) fn leave(&self, key: u32, service: usize, left: &Left) {
         self.doors().leave(service, left);
         self.open().remove(&key);
-        let _ = self.waker.wake();
+        // Whoever is about to wait says so before it counts: either it counts without this one, or it is told.
+        if self.ends_awaited.load(Ordering::SeqCst) {
+            let _ = self.waker.wake();
+        }
     }
 
     /// Serves a connection that has entered, from its first to its last moment. Its descriptor is free
@@ -282,6 +294,7 @@ impl State {
     /// Waits until nobody is left, or the time has come.
     fn wait_for_end(&self, poll: &mut Poll, control: &mut Control, until: Instant) -> io::Result<()> {
         let mut events = Events::with_capacity(1);
+        self.await_ends(true);
         while self.connections() > 0 && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
             match poll.poll(&mut events, Some(left)) {

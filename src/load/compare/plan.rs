@@ -102,7 +102,7 @@ fn loads(args: &Args) -> Vec<Load> {
         let id = format!("chat-{n}");
         all.push(Load { id, unit: "deliveries", ..load(Group::Chat, Service::Chat, title, members) });
     }
-    let http = load(Group::Http, Service::Http, format!("http, file of 1 KiB, {}", connections(SOME)), SOME);
+    let http = load(Group::Http, Service::Http, format!("HTTP, file of 1 KiB, {}", connections(SOME)), SOME);
     all.push(Load { unit: "requests", ..http });
     all.retain(|load| args.has(load.group));
     all
