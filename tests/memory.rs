@@ -12,7 +12,7 @@ mod support;
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 use support::own::run;
-use support::{Daemon, PATIENCE, Start, proc, wait_for};
+use support::{Daemon, PATIENCE, Start, Stops, proc, wait_for};
 
 /// Who writes a line without an end, so that all of it waits in memory, and stays.
 const HOARDERS: usize = 1500;
@@ -73,13 +73,14 @@ fn growth(most: &str) -> (u64, Daemon) {
     let before = proc::peak(daemon.pid());
     let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
+        let stops = Stops(&stop);
         let good = scope.spawn(|| behave(&daemon, &stop, &done));
         let flood = flood(&daemon);
         // They go on as before, with all of the others there.
         let by_now = done.load(Ordering::SeqCst);
         let goes_on = || (good.is_finished() || done.load(Ordering::SeqCst) >= by_now + 5).then_some(());
         assert!(wait_for(PATIENCE, goes_on).is_some(), "{}", log(&daemon));
-        stop.store(true, Ordering::SeqCst);
+        drop(stops);
         good.join().unwrap();
         drop(flood);
     });

@@ -13,7 +13,7 @@ mod support;
 
 use rustix::process::Signal;
 use support::daemon::read_ports;
-use support::{Daemon, PATIENCE, Start, wait_for};
+use support::{Daemon, PATIENCE, Start, Stops, wait_for};
 use tempfile::TempDir;
 
 const DONE: &str = "the configuration was read again; it counts";
@@ -98,6 +98,7 @@ fn a_place_changes_under_load_and_nobody_is_dropped() {
     assert!(early.iter().all(|stream| ask(stream) == "hi shout\n"));
     let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
+        let _stops = Stops(&stop);
         for _ in 0..2 {
             scope.spawn(|| {
                 let kept = TcpStream::connect(modify).unwrap();
@@ -120,7 +121,6 @@ fn a_place_changes_under_load_and_nobody_is_dropped() {
         }
         let by_now = done.load(Ordering::SeqCst);
         let goes_on = wait_for(PATIENCE, || (done.load(Ordering::SeqCst) > by_now + 4).then_some(()));
-        stop.store(true, Ordering::SeqCst);
         assert!(goes_on.is_some(), "{}", it.log());
     });
     assert!(!it.log().contains("peer reset"), "{}", it.log());

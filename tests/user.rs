@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -117,9 +117,11 @@ fn who_cannot_be_become_is_said() {
         }
         command.args(["--only", "echo", "--port", "echo=0", "--user", name]).current_dir("/");
         prepare(&mut command);
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        String::from_utf8(output.stderr).unwrap()
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = wait_for(PATIENCE, || child.try_wait().unwrap());
+        let _ = child.kill();
+        assert_eq!(ended.and_then(|status| status.code()), Some(1), "{name}");
+        String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
     };
     let unknown = said("no-such-user", &|_| ());
     assert_eq!(unknown, "error: --user no-such-user: there is no user of this name\n");

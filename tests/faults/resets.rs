@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use crate::common::{GROWTH, assert_lets_go, assert_serves, connect, memory, reset, stop, stuff, taken};
 use crate::support::daemon::concurrent_engines;
-use crate::support::{Daemon, Start};
+use crate::support::{Daemon, PATIENCE, Start, wait_for};
 
 /// How often each state is tried.
 const ROUNDS: usize = 20;
@@ -48,9 +48,11 @@ const STATES: &[State] = &[
     ("in the middle of a name", "upload", |it| say(it, b"half.b")),
     ("in the middle of an upload", "upload", |it| {
         say(it, &[b"half.bin\n", &vec![b'x'; 400_000][..]].concat());
+        is_taken(it);
     }),
     ("in the middle of an upload of known length", "upload", |it| {
         say(it, &[b"/put 8000000 half.bin\n", &vec![b'x'; 400_000][..]].concat());
+        is_taken(it);
     }),
     ("in the middle of a handshake", "console", |it| say(it, &HANDSHAKE[..60])),
     ("in the middle of a frame", "console", |it| {
@@ -68,6 +70,24 @@ const STATES: &[State] = &[
 fn say(stream: &mut TcpStream, bytes: &[u8]) {
     // A daemon that has already closed is another state.
     let _ = stream.write_all(bytes);
+}
+
+/// Waits until the daemon has read all that was sent: a reset destroys what is on its way.
+fn is_taken(stream: &TcpStream) {
+    let ports = [stream.local_addr().unwrap(), stream.peer_addr().unwrap()];
+    let ports = ports.map(|address| format!(":{:04X}", address.port()));
+    let is_empty = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // Their fourth column is the state, the fifth what waits to be sent and to be read.
+        let ends = rows.filter(|row| {
+            let is_of = |port: &String| row[1].ends_with(port) || row[2].ends_with(port);
+            row.len() > 4 && ports.iter().all(is_of)
+        });
+        let waiting: Vec<_> = ends.map(|row| row[4].to_owned()).collect();
+        (waiting == ["00000000:00000000"; 2]).then_some(())
+    };
+    assert!(wait_for(PATIENCE, is_empty).is_some(), "the daemon does not read");
 }
 
 fn hear(stream: &mut TcpStream, n: usize) {

@@ -6,6 +6,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub mod browser;
@@ -80,5 +81,15 @@ fn say_past_the_capture(text: &str) {
     if let Ok(mut terminal) = OpenOptions::new().append(true).open("/dev/stderr") {
         // In one write, so that tests beside this one do not come between.
         let _ = terminal.write_all(text.as_bytes());
+    }
+}
+
+/// Tells the threads of a scope to stop when it is dropped: after a panic, the scope would wait for them for ever.
+#[derive(Debug)]
+pub struct Stops<'a>(pub &'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }

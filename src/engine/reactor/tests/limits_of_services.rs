@@ -86,10 +86,11 @@ fn a_banner_comes_first() {
 fn datagrams_of_strangers_are_not_answered() {
     let (mut reactor, sim) = limited("echo", &[("only_from", text("10.0.0.0/8"))]);
     reactor.add_datagrams((), 0, None);
-    for from in ["10.0.0.1:5000", "11.0.0.1:5000"] {
-        sim.world().datagrams.push_back((b"x".to_vec(), from.parse().unwrap()));
+    for (said, from) in [("friend", "10.0.0.1:5000"), ("stranger", "11.0.0.1:5000")] {
+        sim.world().datagrams.push_back((said.as_bytes().to_vec(), from.parse().unwrap()));
     }
     reactor.settle_down();
+    assert_eq!(sim.world().sent_back, [b"friend"]);
     assert_eq!(reactor.doors.lines().next().unwrap().matches("access 1").count(), 1);
 }
 

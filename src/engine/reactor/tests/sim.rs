@@ -59,6 +59,8 @@ pub(super) struct World {
     done: VecDeque<ConnId>,
     /// What others on the network send.
     pub(super) datagrams: VecDeque<(Vec<u8>, SocketAddr)>,
+    /// What was answered to one of them.
+    pub(super) sent_back: Vec<Vec<u8>>,
     /// What was sent to all of them.
     pub(super) sent_out: Vec<String>,
 }
@@ -283,10 +285,11 @@ impl Net for Sim {
     fn receive(&mut self, (): &(), buffer: &mut [u8]) -> Result<Datagram<()>, Errno> {
         let (bytes, from) = self.world().datagrams.pop_front().ok_or(Errno::AGAIN)?;
         buffer[..bytes.len()].copy_from_slice(&bytes);
-        Ok(Datagram { len: bytes.len(), peer: from.into(), unicast: false, way_back: () })
+        Ok(Datagram { len: bytes.len(), peer: from.into(), unicast: true, way_back: () })
     }
 
-    fn send_back(&mut self, (): &(), _: &[u8], (): &()) -> Result<(), Errno> {
+    fn send_back(&mut self, (): &(), datagram: &[u8], (): &()) -> Result<(), Errno> {
+        self.world().sent_back.push(datagram.to_vec());
         Ok(())
     }
 
