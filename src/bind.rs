@@ -13,6 +13,7 @@ use log::debug;
 use crate::config::Origin;
 use crate::inherit::{self, Inherited};
 use crate::lan;
+use crate::mutation::{Mutant, is_planted};
 use crate::service::{Address, Listener, Service};
 
 mod again;
@@ -170,7 +171,8 @@ impl Bound {
             // Only an address that was named can be missing, and it is missing for every service.
             return Err(Error(refused.to_string(services)));
         }
-        if place.origin != Origin::Default {
+        let is_named = place.origin != Origin::Default && !is_planted(Mutant::NamedGivesWay);
+        if is_named || is_planted(Mutant::DefaultInsists) {
             return Err(Error(format!("{}: {}", place.origin, refused.to_string(services))));
         }
         self.refused.push(refused);
@@ -263,7 +265,11 @@ fn bind_port(
                     port = address.port();
                     sockets.push(Socket { address: make(address), socket, outlet: None });
                 }
-                Err(error) if host.optional && reason::is_missing(&error) => {
+                Err(error)
+                    if host.optional
+                        && reason::is_missing(&error)
+                        && !is_planted(Mutant::OptionalInsists) =>
+                {
                     debug!("{} {wanted} is left out: {error}", wanted.transport());
                 }
                 Err(error) => return Err(Failure { address: wanted, error }),

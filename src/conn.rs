@@ -284,7 +284,9 @@ impl Conn {
         let mut cx = cx(Input::new(&[]), &mut buffers.out, &mut deadline, env);
         self.session.handler().closed(&mut cx, why);
         env.pool.jobs.extend(self.session.handler().left_over().map(|job| (env.id, job)));
-        buffers.out.reset();
+        if !is_planted(Mutant::BuffersNotEmptied) {
+            buffers.out.reset();
+        }
         buffers.input.clear();
         env.pool.give(buffers);
     }
@@ -296,9 +298,11 @@ impl Conn {
         if !is_planted(Mutant::PassedBytesLost) {
             buffers.out.keep(read_buffer);
         }
-        if (buffers.out.is_empty() && buffers.input.is_empty())
-            && let Some(buffers) = self.buffers.take()
-        {
+        let is_over = buffers.out.is_empty() && buffers.input.is_empty();
+        if is_over && is_planted(Mutant::BuffersKept) {
+            buffers.input.resize(2048, 0);
+            buffers.input.clear();
+        } else if is_over && let Some(buffers) = self.buffers.take() {
             pool.give(buffers);
         }
     }
@@ -373,7 +377,8 @@ impl Conn {
 
     /// Waits longer for a peer that is owed something at the end, if it has taken some of it meanwhile.
     fn wait_on(&mut self, now: Time) {
-        if self.out().is_some_and(|out| out.has_progressed(limits::PROGRESS)) {
+        let waits = is_planted(Mutant::EndAwaited);
+        if self.out().is_some_and(|out| out.has_progressed(limits::PROGRESS)) || waits {
             self.deadline = now.after(self.session.handler().patience()).into();
         } else {
             self.life.set(Life::Dead(Why::TimedOut));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::lan::Outlet;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::service::{Address, Listener, Service};
 use crate::shared::Shared;
 
@@ -67,7 +68,12 @@ pub struct Setup {
 /// # Errors
 /// The operating system refused something without which nothing can be served, or the operator asked
 /// a second time and did not want to wait for the drain.
-pub fn serve(engine: Engine, setup: Setup) -> io::Result<()> {
+pub fn serve(engine: Engine, mut setup: Setup) -> io::Result<()> {
+    if is_planted(Mutant::GraceForgotten) {
+        setup.grace = Duration::ZERO;
+    } else if is_planted(Mutant::GraceEndless) {
+        setup.grace = Duration::from_secs(3600);
+    }
     match engine {
         Engine::Reactor => serve_by_reactor(setup),
         Engine::Threads => threads::serve(setup),

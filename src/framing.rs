@@ -18,6 +18,7 @@ use bitflags::bitflags;
 use memchr::{memchr, memchr_iter};
 
 use crate::input::Input;
+use crate::mutation::{Mutant, is_planted};
 use crate::out::Out;
 use crate::telnet;
 
@@ -204,7 +205,7 @@ impl Lines {
                 self.message(input.take(last + 1), out)
             }
             // The last byte may be a CR that belongs to the end.
-            Err(_) if rest.len() >= longest(max) => Next::TooLong,
+            Err(_) if rest.len() >= longest(max) && !is_planted(Mutant::LineUnbounded) => Next::TooLong,
             Err(scanned) => {
                 self.scanned = u32::try_from(scanned).unwrap_or(0);
                 Next::Incomplete
@@ -253,11 +254,13 @@ impl Lines {
     fn notice_telnet(&mut self, rest: &[u8], max: usize) {
         if !self.telnet {
             // A negotiation is three bytes, two of which may have been seen before.
-            let unseen = (self.searched as usize).saturating_sub(telnet::NEGOTIATION - 1);
+            let seen = if is_planted(Mutant::CutMissed) { 0 } else { telnet::NEGOTIATION - 1 };
+            let unseen = (self.searched as usize).saturating_sub(seen);
             let found = telnet::negotiation(rest.get(unseen..).unwrap_or_default()).map(|at| unseen + at);
             let before = found.and_then(|at| rest.get(..at));
             self.telnet = before.is_some_and(|before| {
-                before.len() + telnet::NEGOTIATION <= longest(max) && self.find_end(before).is_err()
+                is_planted(Mutant::TelnetBackdated)
+                    || before.len() + telnet::NEGOTIATION <= longest(max) && self.find_end(before).is_err()
             });
             let searched = found.map_or(rest.len(), |at| at + telnet::NEGOTIATION - 1);
             self.searched = u32::try_from(searched).unwrap_or(0);
@@ -294,6 +297,10 @@ impl Lines {
 
     fn message<'a>(&mut self, line: &'a [u8], out: &mut Out) -> Next<'a> {
         let (text, end) = split_end(line);
+        if is_planted(Mutant::TextLogged) {
+            log::info!("{}", String::from_utf8_lossy(text));
+        }
+        assert!(!is_planted(Mutant::TextExpected) || std::str::from_utf8(text).is_ok());
         let http = std::mem::take(&mut self.first) && is_http_request(text);
         let message = Message { text: self.clean(text, out), end };
         if http { Next::Http(message) } else { Next::Message(message) }

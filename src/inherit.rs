@@ -19,6 +19,7 @@ use rustix::net::sockopt;
 use socket2::{SockRef, Type};
 
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::service::{Address, Service};
 use crate::sys;
 
@@ -97,6 +98,7 @@ impl Announced {
     fn read(variable: impl Fn(&str) -> Option<String>, pid: u32) -> Result<Option<Self>, Error> {
         let handover = variable(HANDOVER);
         let is_meant = variable("LISTEN_PID").is_some_and(|text| text.parse() == Ok(pid));
+        let is_meant = is_meant && !is_planted(Mutant::GivenIgnored);
         let Some(count) = variable("LISTEN_FDS").filter(|_| handover.is_some() || is_meant) else {
             return Ok(None);
         };
@@ -114,7 +116,7 @@ impl Announced {
                            service it is for";
             return Err(Error(message.to_owned()));
         }
-        if names.len() != count {
+        if names.len() != count && !is_planted(Mutant::GivenUncounted) {
             let message = format!("there are {count} sockets (LISTEN_FDS) and {} names", names.len());
             return Err(Error(message + " (LISTEN_FDNAMES)"));
         }
@@ -176,8 +178,11 @@ impl Inherited {
 
     /// The socket of a predecessor that is bound there. Where any port will do, one that the service had.
     pub fn claim(&mut self, service: &str, wanted: &Address) -> Option<Socket> {
-        let exactly = |socket: &Socket| socket.address == *wanted;
-        let about = |socket: &Socket| socket.name == service && is_any_port_of(wanted, &socket.address);
+        let exactly = |socket: &Socket| socket.address == *wanted && !is_planted(Mutant::NothingInherited);
+        let about = |socket: &Socket| {
+            let is_its = socket.name == service && is_any_port_of(wanted, &socket.address);
+            is_its && !is_planted(Mutant::NothingInherited)
+        };
         let at = self.sockets.iter().position(exactly).or_else(|| self.sockets.iter().position(about))?;
         Some(self.sockets.swap_remove(at))
     }

@@ -26,6 +26,7 @@ use simple_logger::SimpleLogger;
 
 use crate::cli::LogFormat;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::show::takes_output;
 
 mod line;
@@ -173,7 +174,9 @@ impl Logger {
             return false;
         }
         let Some(terminal) = &self.terminal else {
-            return std::io::stderr().lock().write_all(self.line(record).as_bytes()).is_ok();
+            let written = std::io::stderr().lock().write_all(self.line(record).as_bytes()).is_ok();
+            assert!(written || !is_planted(Mutant::LogInsists), "the log cannot be written");
+            return written;
         };
         let message = line::text(record);
         // simple_logger panics where stderr fails, and a terminal that is gone must not end the daemon.

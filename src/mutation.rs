@@ -1,8 +1,9 @@
 //! Mistakes that can be planted, so that the tests can show that they find them: those of the core by the
-//! simulation, those of limits, faults, memory and reloads by the tests of the whole program (`tests/mutants`).
+//! simulation, and all by the tests that `tests/mutants` has of each.
 //!
 //! In a program that is built for use none is ever planted: [`is_planted`] is a constant, and the compiler takes
-//! the marks out. With the feature `planted`, one is named by the variable `PLANTED` of the environment. A mark stands where the mistake would be made: `if !is_planted(Mutant::..)` before a step that
+//! the marks out. With the feature `planted`, one is named by the variable `PLANTED` of the environment, in unit
+//! tests as well. A mark stands where the mistake would be made: `if !is_planted(Mutant::..)` before a step that
 //! the mutant leaves out.
 
 /// The mistakes, by what goes wrong.
@@ -105,6 +106,103 @@ pub(crate) enum Mutant {
     GuestsDropped,
     /// A successor does not get the places that are new.
     NewPlaceUnpassed,
+
+    /// There is no pause after descriptors ran out.
+    PauseForgotten,
+    /// What a connection leaves unsent when it ends is still there for the next one.
+    BuffersNotEmptied,
+    /// A connection keeps its buffers when they are empty.
+    BuffersKept,
+    /// A read that says that the peer has gone is taken for one that found nothing.
+    ResetUnnoticed,
+    /// The socket of a connection that has ended is not closed.
+    SocketLeft,
+    /// Who takes nothing of what is owed in the end is waited for all the same.
+    EndAwaited,
+    /// Who has gone still counts for the memory that it held.
+    AccountKept,
+    /// Any number of those who are refused may be told why.
+    RefusedUnbounded,
+    /// The loop wakes up twice a second, whether there is something to do or not.
+    TicksIdly,
+    /// Deadlines go by the clock on the wall.
+    WallClockTrusted,
+    /// Output is written whether it would block or not.
+    OutputAwaited,
+    /// A line of the log that cannot be written is not forgiven.
+    LogInsists,
+    /// What strangers say is logged, and as it is.
+    TextLogged,
+    /// A write that failed is not noticed.
+    FullDiskUnnoticed,
+    /// An upload has a name before it is whole, and keeps it if it never is.
+    NamedTooEarly,
+    /// The name of an upload may have separators in it.
+    PathsTaken,
+    /// What is remembered of a file is never looked at again.
+    FilesTrusted,
+    /// A port that nobody asked for must be had.
+    DefaultInsists,
+    /// A port that somebody asked for need not be had.
+    NamedGivesWay,
+    /// An address that the machine may lack must be had.
+    OptionalInsists,
+    /// The file of a socket that the supervisor made is removed.
+    GivenFileRemoved,
+    /// What the supervisor passes is meant for somebody else.
+    GivenIgnored,
+    /// Nobody compares the number of sockets passed with that of their names.
+    GivenUncounted,
+    /// The supervisor hears that the program is ready, and nothing more.
+    SupervisorUntold,
+    /// The user is not changed.
+    PrivilegesKept,
+    /// A line may be of any length.
+    LineUnbounded,
+    /// So may a telnet sequence in front of it.
+    SequenceUnbounded,
+    /// A negotiation that is cut by a read is not seen.
+    CutMissed,
+    /// What came before the first negotiation is taken for telnet as well.
+    TelnetBackdated,
+    /// A message is taken for UTF-8.
+    TextExpected,
+    /// Of a datagram, more than fits in a frame of Ethernet is lost.
+    DatagramCut,
+    /// A drain ends at once.
+    GraceForgotten,
+    /// A drain waits as long as it takes.
+    GraceEndless,
+    /// Asked a second time, the program goes on with its drain.
+    SecondSignalLost,
+    /// Clients are told of the drain as soon as a successor serves.
+    HandOverHasty,
+    /// A successor binds its sockets itself.
+    NothingInherited,
+    /// A successor that says why it cannot serve is taken for one that does.
+    SuccessorTrusted,
+    /// Files of sockets are removed though the successor has the sockets.
+    FilesNotLeft,
+    /// A member is answered before it has heard what was said before.
+    ReplyOvertakes,
+    /// The thread that writes to a member outlives the connection.
+    WriterStays,
+    /// Whom a proxy names is not looked at.
+    ProxyTakenForClient,
+    /// Anybody may be a proxy.
+    AnyProxyTrusted,
+    /// What a proxy sends first is expected to come at once.
+    HeadInOnePiece,
+    /// And is waited for without an end.
+    HeadAwaited,
+    /// Pieces are as large as they come.
+    ChunkIgnored,
+    /// Faults are taken from a file where there is nothing to make them.
+    FirstFaultsTaken,
+    /// Where others can connect, memory has no bound.
+    NoBoundByDefault,
+    /// A client takes a body for whole that is not.
+    ShortBodyTaken,
 }
 
 #[cfg(test)]
@@ -132,21 +230,23 @@ impl Mutant {
     ];
 }
 
-/// Whether this mistake is made.
-#[cfg(not(any(test, feature = "planted")))]
-#[inline]
-pub(crate) const fn is_planted(_: Mutant) -> bool {
-    false
-}
-
-/// Whether this mistake is made.
-#[cfg(all(feature = "planted", not(test)))]
-pub(crate) fn is_planted(mutant: Mutant) -> bool {
+/// Whether the environment names this mistake.
+#[cfg(feature = "planted")]
+pub(crate) fn is_named(mutant: Mutant) -> bool {
     static PLANTED: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
     let planted = PLANTED.get_or_init(|| std::env::var("PLANTED").ok());
     planted.as_ref().is_some_and(|name| *name == format!("{mutant:?}"))
 }
 
+/// Whether the environment names this mistake.
+#[cfg(not(feature = "planted"))]
+#[inline]
+pub(crate) const fn is_named(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(not(test))]
+pub(crate) use is_named as is_planted;
 #[cfg(test)]
 pub(crate) use planting::{is_planted, plant};
 
@@ -154,7 +254,7 @@ pub(crate) use planting::{is_planted, plant};
 mod planting {
     use std::cell::Cell;
 
-    use super::Mutant;
+    use super::{Mutant, is_named};
 
     thread_local! {
         /// Each test has a thread of its own, so that the others stay right.
@@ -162,7 +262,7 @@ mod planting {
     }
 
     pub(crate) fn is_planted(mutant: Mutant) -> bool {
-        PLANTED.get() == Some(mutant)
+        PLANTED.get() == Some(mutant) || is_named(mutant)
     }
 
     /// From now on this thread makes this mistake, and no other.

@@ -12,6 +12,7 @@ use crate::config::Plan;
 use crate::engine::Engine;
 use crate::engine::reload::{Reload, Renewed};
 use crate::engine::successor::Estate;
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::chat;
 use crate::service::{Service, Spot};
 use crate::shared::Shared;
@@ -99,7 +100,7 @@ impl Renewal {
     /// An engine without faults has no place for them.
     fn check_faults(&self, plan: &Plan) -> Result<(), String> {
         let faulty = plan.services.iter().find(|service| service.policy.faults.are_any());
-        match faulty.filter(|_| !self.has_faults) {
+        match faulty.filter(|_| !self.has_faults && !is_planted(Mutant::FirstFaultsTaken)) {
             Some(service) => {
                 Err(format!("service {}: the first faults on the wire take a restart", service.name))
             }

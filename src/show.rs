@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 
 use crate::escape::Escaped;
+use crate::mutation::{Mutant, is_planted};
 
 /// A pipe that is ready takes this much without blocking (POSIX: `PIPE_BUF`).
 const PIECE: usize = 4096;
@@ -91,6 +92,9 @@ pub fn unblock_terminals() {
         rustix::fs::open(format!("/dev/fd/{}", fd.as_raw_fd()), flags, Mode::empty())
     };
     let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+    if is_planted(Mutant::OutputAwaited) {
+        return;
+    }
     // Where it cannot be opened, that of another user perhaps, the check before each line has to do.
     if let (true, Ok(own)) = (stdout.is_terminal(), anew(stdout.as_fd())) {
         let _ = rustix::stdio::dup2_stdout(own);
@@ -104,8 +108,9 @@ pub fn unblock_terminals() {
 pub(crate) fn takes_output(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
-        && fds.first().is_some_and(|fd| fd.revents() == PollFlags::OUT)
+    is_planted(Mutant::OutputAwaited)
+        || poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+            && fds.first().is_some_and(|fd| fd.revents() == PollFlags::OUT)
 }
 
 /// Writes past any buffer of the standard library, so that nothing is left to block on later.

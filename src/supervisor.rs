@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::mutation::{Mutant, is_planted};
+
 /// Something that is worth telling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
@@ -22,6 +24,9 @@ pub enum News {
 
 /// Tells the supervisor, if there is one.
 pub fn tell(news: News) {
+    if is_planted(Mutant::SupervisorUntold) && news != News::Ready {
+        return;
+    }
     let told = match news {
         News::Ready => sd_notify::notify(&[NotifyState::Ready]),
         News::Reloading => NotifyState::monotonic_usec_now()

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr3};
 
+use crate::mutation::{Mutant, is_planted};
 use crate::out::Out;
 
 const IAC: u8 = 255;
@@ -92,7 +93,7 @@ pub fn sequences_in_front(bytes: &[u8], longest: usize) -> usize {
     while let Some(rest @ [IAC, ..]) = bytes.get(at..) {
         match element(rest) {
             Element::Option(..) => at += NEGOTIATION,
-            Element::Skip(n) if n <= longest => at += n,
+            Element::Skip(n) if n <= longest || is_planted(Mutant::SequenceUnbounded) => at += n,
             Element::Skip(_) | Element::Literal | Element::Partial => break,
         }
     }

@@ -4,15 +4,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-/// What `deny.toml` says.
-static RULES: LazyLock<toml::Table> = LazyLock::new(|| {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deny.toml")).unwrap().parse().unwrap()
+/// The project, or a copy of it with a mistake: see `tests/mutants`.
+static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+    std::env::var_os("SWITCHBOARD_TREE").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()).into()
 });
+
+/// What `deny.toml` says.
+static RULES: LazyLock<toml::Table> =
+    LazyLock::new(|| std::fs::read_to_string(ROOT.join("deny.toml")).unwrap().parse().unwrap());
 
 fn rules(section: &str, key: &str) -> Vec<&'static toml::Value> {
     RULES[section][key].as_array().unwrap().iter().collect()
@@ -22,8 +27,7 @@ fn rules(section: &str, key: &str) -> Vec<&'static toml::Value> {
 /// tests, so nothing is loaded now.
 static METADATA: LazyLock<Value> = LazyLock::new(|| {
     let cargo = |words: &[&str]| {
-        let dir = env!("CARGO_MANIFEST_DIR");
-        let output = Command::new(env!("CARGO")).args(words).current_dir(dir).output().unwrap();
+        let output = Command::new(env!("CARGO")).args(words).current_dir(&*ROOT).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -156,7 +160,7 @@ fn every_crate_comes_from_the_registry() {
         .into_iter()
         .map(|registry| format!("registry+{}", registry.as_str().unwrap()))
         .collect();
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+    let text = std::fs::read_to_string(ROOT.join("Cargo.lock")).unwrap();
     let lock: toml::Table = text.parse().unwrap();
     for package in lock["package"].as_array().unwrap() {
         let (name, source) = (package["name"].as_str().unwrap(), package.get("source"));

@@ -5,14 +5,19 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use switchboard::protocol::TABLE;
 
 const FILE_LINES: usize = 500;
 const FUNCTION_LINES: usize = 60;
 
+/// The project, or a copy of it with a mistake: see `tests/mutants`.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        std::env::var_os("SWITCHBOARD_TREE").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into()).into()
+    });
+    &ROOT
 }
 
 /// The files below a directory of the project, with their text; what is not text is left out.
@@ -114,22 +119,47 @@ fn what_is_unsafe_says_why_it_is_sound() {
     report("no SAFETY comment", &bare.map(|at| format!("src/sys.rs:{}", at + 1)).collect::<Vec<_>>());
 }
 
-#[test]
-fn every_test_that_keeps_a_promise_exists() {
+/// The tests that docs/reliability.md names.
+fn tests_that_keep_promises() -> BTreeSet<String> {
     let page = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
-    let rust: String = rust_files().into_iter().map(|(_, text)| text).collect();
     // Names of tests are sentences; options and commands have fewer words.
     let is_test = |word: &&str| {
         let is_name = word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         is_name && word.matches('_').count() >= 2
     };
-    let named: BTreeSet<&str> = page.split('`').skip(1).step_by(2).filter(is_test).collect();
+    let named: BTreeSet<_> = page.split('`').skip(1).step_by(2).filter(is_test).map(str::to_owned).collect();
     assert!(named.len() > 40, "only {} tests are named", named.len());
-    let missing = named.into_iter().filter(|name| !rust.contains(&format!("fn {name}(")));
-    report(
-        "docs/reliability.md names tests that nobody has",
-        &missing.map(str::to_owned).collect::<Vec<_>>(),
-    );
+    named
+}
+
+#[test]
+fn every_test_that_keeps_a_promise_exists() {
+    let rust: String = rust_files().into_iter().map(|(_, text)| text).collect();
+    let missing =
+        tests_that_keep_promises().into_iter().filter(|name| !rust.contains(&format!("fn {name}(")));
+    report("docs/reliability.md names tests that nobody has", &missing.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_promise_has_been_broken() {
+    /// The first plants its mistakes itself; the others are younger than the last run, and one is no test.
+    const EXCEPT: [&str; 4] = [
+        "every_planted_mistake_is_found",
+        "mistakes_are_said_in_one_line_with_their_place",
+        "what_it_was_born_with_is_taken_over_once",
+        "serve_by_reactor",
+    ];
+    let script = fs::read_to_string(root().join("tests/mutants")).unwrap();
+    let rows = script.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let found: Vec<_> = rows.filter(|row| row.len() == 3).map(|row| row[2].to_owned()).collect();
+    let begins = |name: &str, row: &String| {
+        let test = row.rsplit("::").next().unwrap();
+        !test.is_empty() && name.starts_with(test)
+    };
+    let unbroken = tests_that_keep_promises().into_iter();
+    let unbroken = unbroken
+        .filter(|name| !EXCEPT.contains(&name.as_str()) && !found.iter().any(|row| begins(name, row)));
+    report("tests that tests/mutants has no mistake for", &unbroken.collect::<Vec<_>>());
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl SocketFiles {
     /// These are the ones from now on; the others are removed.
     pub fn set(&self, spots: &[Spot]) {
         let path = |spot: &Spot| match &spot.address {
-            Address::Unix(path) if !spot.given => Some(path.clone()),
+            Address::Unix(path) if !spot.given || is_planted(Mutant::GivenFileRemoved) => Some(path.clone()),
             _ => None,
         };
         let paths: Vec<PathBuf> = spots.iter().filter_map(path).collect();

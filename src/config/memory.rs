@@ -11,6 +11,7 @@ use crate::bind::Place;
 use crate::cli::ServeArgs;
 use crate::engine::Engine;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 
 /// A number of bytes such as `64MiB`, or `unlimited`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -56,6 +57,7 @@ pub(super) fn max_buffers(
     match flag.or_else(|| file.max_buffers.clone()) {
         Some((MaxBuffers(Some(_)), origin)) if engine != Engine::Reactor => Err(only_reactor(&origin)),
         Some((MaxBuffers(most), _)) => Ok(most),
+        None if is_planted(Mutant::NoBoundByDefault) => Ok(None),
         None if places.iter().any(|place| place.at.is_open()) => Ok(Some(limits::BUFFERS_OPEN)),
         None => Ok(None),
     }

@@ -10,6 +10,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use super::keyboard::Keyboard;
 use super::successor::{Outcome, Succession};
+use crate::mutation::{Mutant, is_planted};
 use crate::supervisor::{self, News};
 
 /// What the operator wants of the daemon.
@@ -174,7 +175,7 @@ impl Control {
         self.say_alive();
         if stop {
             let asked = std::mem::replace(&mut self.asked, true);
-            if asked {
+            if asked && !is_planted(Mutant::SecondSignalLost) {
                 self.waiting.push_back(Command::Quit);
             } else if !self.draining {
                 // A successor that is starting would be left alone with the sockets.

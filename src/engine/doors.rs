@@ -84,7 +84,7 @@ impl Doors {
 
     /// Whether one more who was refused may be told why; who may not is just closed.
     pub(super) fn may_tell(&mut self) -> bool {
-        let may = self.being_told < limits::REFUSED_AT_ONCE;
+        let may = self.being_told < limits::REFUSED_AT_ONCE || is_planted(Mutant::RefusedUnbounded);
         self.being_told += usize::from(may);
         may
     }

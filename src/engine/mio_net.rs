@@ -18,6 +18,7 @@ use super::vestibule::Vestibules;
 use crate::helper::{Helper, Job};
 use crate::lan::Outlet;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::peer::Peer;
 use crate::protocol::ConnId;
 use crate::service::{Address, Service};
@@ -89,6 +90,11 @@ impl Net for MioNet {
     type Outlet = Outlet;
 
     fn now(&self) -> Time {
+        if is_planted(Mutant::WallClockTrusted) {
+            let wall = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+            // Since 2023, so that it has room in a deadline.
+            return Time::since_start(wall.saturating_sub(Duration::from_secs(1_672_531_200)));
+        }
         Time::since_start(self.started.elapsed())
     }
 

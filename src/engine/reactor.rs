@@ -332,7 +332,9 @@ impl<N: Net> Reactor<N> {
         let mut dead = std::mem::take(&mut self.dead);
         for key in dead.drain(..) {
             self.timers.cancel(key);
-            self.ledger.forget(key);
+            if !is_planted(Mutant::AccountKept) {
+                self.ledger.forget(key);
+            }
             if let Some(mut slot) = self.slots.try_remove(key as usize) {
                 let id = ConnId { key, generation: slot.generation };
                 let left = Left {
@@ -346,6 +348,9 @@ impl<N: Net> Reactor<N> {
                     slot.close(id, &mut self.context);
                 }
                 self.acceptor.connection_closed();
+                if is_planted(Mutant::SocketLeft) {
+                    std::mem::forget(slot);
+                }
             }
         }
         self.look_at_rooms();
@@ -360,6 +365,9 @@ impl<N: Net> Reactor<N> {
         }
         let now = self.context.now;
         let stop = self.tell_at.min(self.drained_by).min(self.rooms_due).min(self.speaking_due);
+        if is_planted(Mutant::TicksIdly) {
+            return Some(Duration::from_millis(500));
+        }
         self.timers.next_due(now).min(self.acceptor.paused_until()).min(stop).since(now)
     }
 
@@ -379,7 +387,8 @@ impl<N: Net> Reactor<N> {
 
     /// Another process serves whoever waits. It is not in a hurry, and neither is this one.
     fn hand_over(&mut self) {
-        self.leave(limits::HANDOVER_WATCH);
+        let hasty = is_planted(Mutant::HandOverHasty);
+        self.leave(if hasty { Duration::ZERO } else { limits::HANDOVER_WATCH });
         self.context.net.announce_drain_elsewhere();
     }
 

@@ -19,6 +19,7 @@ use rustix::net::{RecvFlags, SocketFlags, recv};
 use super::sockets;
 use crate::access::{Networks, Policy};
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::peer::Peer;
 use crate::proxy::{self, Head};
 use crate::service::Service;
@@ -159,7 +160,8 @@ impl Hall {
         }
         let watched = registry.register(&mut SourceFd(&stream.as_raw_fd()), self.token, Interest::READABLE);
         watched.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        let until = Instant::now() + limits::PROXY_HEAD;
+        let patience = if is_planted(Mutant::HeadAwaited) { 1000 } else { 1 };
+        let until = Instant::now() + limits::PROXY_HEAD * patience;
         self.waiting.push_back(Waiting { stream, peer, until });
         Ok(())
     }
@@ -172,7 +174,7 @@ fn trusted(policy: &Policy) -> Option<&Networks> {
 
 /// Whether a proxy is trusted: without a list, one on this machine. Who may open a Unix socket is.
 fn is_trusted(trusted: &Networks, source: Option<IpAddr>) -> bool {
-    let Some(ip) = source else { return true };
+    let Some(ip) = source.filter(|_| !is_planted(Mutant::AnyProxyTrusted)) else { return true };
     if trusted.is_empty() { ip.to_canonical().is_loopback() } else { trusted.longest_match(ip).is_some() }
 }
 
@@ -196,10 +198,12 @@ fn look(stream: &OwnedFd) -> Looked {
         Err(_) => return Looked::Refused,
     };
     match Head::parse(buffer.get(..came).unwrap_or_default()) {
+        Head::Partial if is_planted(Mutant::HeadInOnePiece) => Looked::Refused,
         Head::Partial => Looked::Partial,
         Head::Wrong => Looked::Refused,
         Head::Whole { length, source } => {
             let head = buffer.get_mut(..length).unwrap_or_default();
+            let source = source.filter(|_| !is_planted(Mutant::ProxyTakenForClient));
             // All of it is there: it was just looked at, and nobody else reads.
             match recv(stream, head, RecvFlags::DONTWAIT) {
                 Ok((read, _)) if read == length => Looked::Arrived(source.map(Peer::from)),

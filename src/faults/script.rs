@@ -80,6 +80,7 @@ impl Script {
         let Self { rng, latency, chunk, piece, .. } = self;
         let (wait, most) = *piece.get_or_insert_with(|| {
             let wait = latency.map_or(Duration::ZERO, |latency| latency.draw(rng));
+            let chunk = chunk.filter(|_| !is_planted(Mutant::ChunkIgnored));
             (wait, chunk.map_or(u64::MAX, |chunk| chunk.draw(rng)))
         });
         Step::Write(wait, usize::try_from(most.min(left)).unwrap_or(usize::MAX).min(wanted))

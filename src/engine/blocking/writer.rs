@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::ConnId;
 use crate::room::{Fed, MemberId, Rooms};
 use crate::shared::Shared;
@@ -107,7 +108,9 @@ impl Writer {
         // It is either before its look at whether it is to stop, or waits already.
         drop(shared.rooms());
         shared.room_changed.notify_all();
-        let _ = self.thread.join();
+        if !is_planted(Mutant::WriterStays) {
+            let _ = self.thread.join();
+        }
         self.inner.written.load(Ordering::SeqCst)
     }
 
@@ -125,6 +128,9 @@ impl Writer {
 impl Turn<'_> {
     /// Writes what the room has for the member by now.
     pub(super) fn catch_up(&self, shared: &Shared) {
+        if is_planted(Mutant::ReplyOvertakes) {
+            return;
+        }
         let mut lines = Vec::new();
         if self.inner.take(&mut shared.rooms(), &mut lines) && !lines.is_empty() {
             self.inner.pass_on(shared, &lines);
@@ -182,7 +188,7 @@ impl Inner {
     /// Takes all that the room has for the member; false when it has left.
     fn take(&self, rooms: &mut Rooms, lines: &mut Vec<u8>) -> bool {
         if self.gone.load(Ordering::SeqCst) {
-            return false;
+            return is_planted(Mutant::WriterStays);
         }
         if !rooms.is_held_by(self.member, self.id) {
             if rooms.author(self.member).is_some() {

@@ -150,7 +150,9 @@ impl<N: Net> Reactor<N> {
             let open = self.connections();
             log::warn!("not accepting for now: {reason}; {open} connections are open");
         }
-        self.acceptor.paused_until = self.context.now.after(limits::ACCEPT_PAUSE);
+        if !is_planted(Mutant::PauseForgotten) {
+            self.acceptor.paused_until = self.context.now.after(limits::ACCEPT_PAUSE);
+        }
     }
 
     /// Lets somebody in, or not, and sees to who serves the connection.

@@ -8,6 +8,7 @@ use super::super::net::Net;
 use super::super::outlet::Speaker;
 use super::Reactor;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 use crate::room::{Fed, Rooms};
 use crate::service::Service;
 use crate::time::Time;
@@ -120,7 +121,8 @@ impl<N: Net> Reactor<N> {
         if !self.doors.hears(it.service.into(), datagram.peer.ip(), context.now) {
             return true;
         }
-        let bytes = self.buffer.get(..datagram.len).unwrap_or_default();
+        let len = if is_planted(Mutant::DatagramCut) { datagram.len.min(1500) } else { datagram.len };
+        let bytes = self.buffer.get(..len).unwrap_or_default();
         if let Some((_, speaker)) = &mut it.outlet {
             if speaker.hears(bytes, &datagram.peer, context.now) {
                 let _ = it.exchange.reply(bytes, &datagram.peer, &context.shared, context.now);

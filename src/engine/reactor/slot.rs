@@ -353,6 +353,7 @@ impl<S> Slot<S> {
             }
             Err(Errno::AGAIN) => self.marks.remove(Marks::READABLE),
             Err(Errno::INTR) => {}
+            Err(_) if is_planted(Mutant::ResetUnnoticed) => self.marks.remove(Marks::READABLE),
             Err(error) => self.broke(error, context),
         }
         0

@@ -15,6 +15,8 @@ use rustix::io::Errno;
 
 use super::options::{OnConflict, Options};
 
+use crate::mutation::{Mutant, is_planted};
+
 /// How names begin and end that a file has only until it is complete, where it needs one at all. They
 /// begin with a dot, which no upload may.
 const TEMPORARY: (&str, &str) = (".switchboard-", ".part");
@@ -148,7 +150,9 @@ impl Store {
         let mode = Mode::from_raw_mode(0o666);
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         match rustix::fs::openat(dir, ".", flags, mode) {
-            Ok(fd) if !self.is_named => return Ok(Unnamed { file: fd.into(), temporary: None }),
+            Ok(fd) if !self.is_named && !is_planted(Mutant::NamedTooEarly) => {
+                return Ok(Unnamed { file: fd.into(), temporary: None });
+            }
             // What file systems and old kernels say that have no such files.
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {}
             Err(error) => return Err(error.into()),

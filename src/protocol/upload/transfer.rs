@@ -14,6 +14,7 @@ use super::options::OnConflict;
 use super::store::{Permit, Unnamed, remove};
 use crate::checksum::Checksum;
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 
 /// How many names are tried for a file before it is refused.
 const OTHER_NAMES: u32 = 1000;
@@ -75,7 +76,10 @@ impl Transfer {
             return Err("there is no room for it: the files together have max_total bytes".to_owned());
         }
         self.size += n;
-        self.unnamed.file.write_all(bytes).map_err(|error| explain(&error))?;
+        let written = self.unnamed.file.write_all(bytes);
+        if !is_planted(Mutant::FullDiskUnnoticed) {
+            written.map_err(|error| explain(&error))?;
+        }
         self.sum.update(bytes);
         self.unsynced += n;
         if self.unsynced >= limits::UPLOAD_SYNC {
@@ -166,7 +170,9 @@ impl Transfer {
 
 impl Drop for Transfer {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.unnamed.temporary {
+        if let Some(temporary) = &self.unnamed.temporary
+            && !is_planted(Mutant::NamedTooEarly)
+        {
             remove(&self.dir, temporary);
         }
         self.permit.store().settle(self.size, self.is_stored);
