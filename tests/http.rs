@@ -269,3 +269,37 @@ fn curl_is_content() {
         assert!(curl(&["-H", "Expect: 100-continue", "-d", "a body", "-X", "GET"]) == content);
     }
 }
+
+/// How many segments a client has received, by its kernel, when a reply has come: with an end, and without.
+const SEGMENTS: &str = r#"
+import socket, struct, sys
+host, port = sys.argv[1].rsplit(":", 1)
+for connection in ("close", "keep-alive"):
+    client = socket.create_connection((host, int(port)))
+    client.sendall(f"GET /a HTTP/1.1\r\nHost: h\r\nConnection: {connection}\r\n\r\n".encode())
+    got = b""
+    while not got.endswith(b"the file") or connection == "close":
+        piece = client.recv(4096)
+        got += piece
+        if not piece:
+            break
+    assert got.endswith(b"\r\n\r\nthe file"), got
+    # tcpi_segs_in of struct tcp_info
+    print(struct.unpack_from("I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 200), 140)[0])
+"#;
+
+#[test]
+fn a_reply_and_the_end_behind_it_are_one_packet() {
+    if !support::have(&["python3"], "the packets of a reply") {
+        return;
+    }
+    for engine in support::daemon::engines() {
+        let daemon = Daemon::start(engine, &[]);
+        daemon.put("a", b"the file");
+        let output = Command::new("python3").args(["-c", SEGMENTS, &daemon.address]).output().unwrap();
+        assert!(output.status.success(), "{engine}: {}", String::from_utf8_lossy(&output.stderr));
+        let segments = String::from_utf8(output.stdout).unwrap();
+        let segments: Vec<u32> = segments.lines().map(|line| line.parse().unwrap()).collect();
+        assert!(segments[0] > 1 && segments[0] == segments[1], "{engine}: {segments:?}");
+    }
+}

@@ -305,12 +305,14 @@ impl<H: Host> Connection<H> {
     fn write_all(&mut self, fresh: usize) {
         let buffer = std::mem::take(&mut self.buffer);
         let mut fresh = buffer.get(..fresh).unwrap_or_default();
+        // In a drain the end may have to wait, and what comes before it must not wait with it.
+        let ends = self.conn.is_finishing() && !self.told_to_drain;
         while !matches!(self.conn.life(), Life::Dead(_)) {
             let Some(out) = self.conn.out() else { break };
             let sent = match out.front(fresh) {
                 Front::Empty => break,
                 Front::Bytes(first, second) => {
-                    sockets::write(self.stream.as_fd(), first, second, out.is_file_next())
+                    sockets::write(self.stream.as_fd(), first, second, ends || out.is_file_next())
                 }
                 Front::File(range) => {
                     let wanted = usize::try_from(range.len).unwrap_or(usize::MAX).min(limits::FILE_PER_TURN);

@@ -201,8 +201,8 @@ pub trait Net {
     /// Reads; 0 is the end.
     fn read(&mut self, stream: &Self::Stream, buffer: &mut [u8]) -> Result<usize, Errno>;
 
-    /// Writes `first`, then `second`, which is often empty. `more` says that a file follows at once: its
-    /// first bytes can share a packet with these.
+    /// Writes `first`, then `second`, which is often empty. `more` says that a file or the end of the stream
+    /// follows at once: that can share a packet with these.
     fn write(
         &mut self,
         stream: &Self::Stream,

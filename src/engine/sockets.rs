@@ -103,8 +103,8 @@ mod tcp {
     );
 }
 
-/// Writes `first`, then `second` if there is any. With `more`, what is written waits for the file that
-/// follows it, so that both go into one packet.
+/// Writes `first`, then `second` if there is any. With `more`, what is written waits for what follows it, a
+/// file or the end, so that both go into one packet.
 #[inline]
 pub(super) fn write(stream: BorrowedFd<'_>, first: &[u8], second: &[u8], more: bool) -> Result<usize, Errno> {
     if second.is_empty() {
