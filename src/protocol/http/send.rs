@@ -55,12 +55,17 @@ pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_
 }
 
 /// All of a short file, if the cache has it and it was compared with the disk lately, to a usual request
-/// without conditions. Nothing is formatted, allocated or counted here.
+/// without conditions, whose `head` the input begins with and which is taken from there. Nothing is formatted,
+/// allocated or counted here.
+///
+/// In a pipeline, those behind it that are the same to the byte are answered with it, if `again`: in one moment
+/// the same request has the same reply.
 #[inline]
 pub(super) fn at_once(
-    key: &[u8],
-    accepts: &Accepts<'_>,
+    head: &[u8],
+    (key, accepts): (&[u8], &Accepts<'_>),
     look: &mut Look<'_>,
+    again: bool,
     cx: &mut Cx<'_>,
 ) -> Option<Sent> {
     let (resource, start) = look.at(key, cx.now, cx.shared)?;
@@ -68,8 +73,13 @@ pub(super) fn at_once(
     if !matches!(form.content, Content::Bytes(_)) {
         return None;
     }
-    cx.out.push_both(start, &form.rest);
-    Some(Sent { status: Status::OK.0, bytes: form.size() })
+    loop {
+        cx.input.take(head.len());
+        cx.out.push_both(start, &form.rest);
+        if !again || cx.out.is_full() || !cx.input.rest().starts_with(head) {
+            return Some(Sent { status: Status::OK.0, bytes: form.size() });
+        }
+    }
 }
 
 /// All of it, as the page for what is not found.

@@ -66,19 +66,21 @@ pub(super) fn at_once<'a>(options: &Options, cx: &mut Cx<'a>) -> AtOnce<'a> {
     let mut answered = None;
     loop {
         let mut fields = Fields::default();
-        let Some((length, line)) = ordinary::parse(cx.input.rest(), &mut fields) else { break };
+        let rest = cx.input.rest();
+        let Some((length, line)) = ordinary::parse(rest, &mut fields) else { break };
+        let head = rest.get(..length).unwrap_or_default();
         // In order, and for all of a file: without a body, which must be read first, and without conditions.
         let is_plain = line.method == Method::Get && fields.are_plain() && is_usual;
         let sent = line.key.filter(|_| is_plain).and_then(|key| {
             look = look.take().or_else(|| options.open_site().map(Site::look));
-            send::at_once(key, &fields.accepts, look.as_mut()?, cx)
+            send::at_once(head, (key, &fields.accepts), look.as_mut()?, !is_noted, cx)
         });
         let Some(sent) = sent else {
             // One that is not in order is left where it is, for those who know what to say of it.
             let request = Request::new(line, fields, false).ok();
             return AtOnce { answered, more: request.map(|request| (cx.input.take(length), request)) };
         };
-        answered = Some((cx.input.take(length), sent));
+        answered = Some((head, sent));
         if is_noted || cx.input.rest().is_empty() || cx.out.is_full() {
             break;
         }

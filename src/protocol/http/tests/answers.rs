@@ -67,6 +67,23 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn the_same_request_again_in_a_pipeline_gets_the_same_reply_again() {
+    let site = Site::of_old();
+    let request = |fields: &str| format!("GET /a.txt HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+    let plain = request("");
+    // Once, so that the cache has it.
+    let (reply, _) = site.ask([plain.as_bytes()]);
+    let head = request("Accept: */*\r\n").replace("GET", "HEAD");
+    let other = request("X: y\r\n");
+    let pipeline = [&plain, &plain, &plain, &other, &plain, &plain, &head, &plain, &plain[..20]].concat();
+    let (got, is_open) = site.ask([pipeline.as_bytes()]);
+    let head_reply = site.ask([head.as_bytes()]).0;
+    let expected = [reply.repeat(6), head_reply, reply].concat();
+    assert!(is_open);
+    assert_eq!(got, expected);
+}
+
+#[test]
 fn a_flood_of_requests_waits_for_room() {
     let site = Site::new();
     let mut client = site.connect();
