@@ -276,6 +276,10 @@ impl<H: Host> Connection<H> {
             turn.catch_up(self.host.shared());
         }
         work(self);
+        if let (Some(writer), true) = (&writer, self.conn.life() != Life::Open) {
+            // Nobody hears anything behind the last word to it.
+            writer.stop();
+        }
         drop(turn);
         self.writer = writer;
         // One that becomes a member does so when what it said before is sent: a handshake, for instance.
