@@ -1,6 +1,6 @@
 //! `switchboard check`: the conformance cases against anybody's server, each failure explained.
 
-use std::io;
+use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,9 @@ use crate::start::Screen;
 
 /// How long a server that failed a case is given to let somebody in, before it counts as gone.
 const STILL_THERE: Duration = Duration::from_secs(1);
+/// How long one that still lets somebody in may take to end: the backlog of a program that fails outlives the
+/// failure until it has printed why.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// What `--help` shows at its end.
 pub const EXAMPLES: &str = "\
@@ -160,12 +163,24 @@ fn try_all(
             None => try_one(args, case, target),
         };
         if matches!(verdict.result, Judged::Failed | Judged::Warned) {
-            gone = TcpStream::connect_timeout(&target.tcp, STILL_THERE).is_err();
+            gone = is_gone(target.tcp);
         }
         counts.add(verdict.result);
         report.case(verdict)?;
     }
     Ok(counts)
+}
+
+/// Whether a server lets nobody in any more, or lets go of everybody because it ends.
+fn is_gone(server: SocketAddr) -> bool {
+    let connect = || TcpStream::connect_timeout(&server, STILL_THERE);
+    let Ok(mut stream) = connect() else { return true };
+    let _ = stream.set_read_timeout(Some(LAST_WORDS));
+    let is_open = match stream.read(&mut [0]) {
+        Ok(n) => n > 0,
+        Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    };
+    !is_open && connect().is_err()
 }
 
 /// Why a case is not tried, if it is not.
