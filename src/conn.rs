@@ -345,11 +345,6 @@ impl Conn {
         own + self.session.holds()
     }
 
-    /// Whether nothing will be sent but what is there: the end of the stream follows at once.
-    pub fn is_finishing(&self) -> bool {
-        matches!(self.life(), Life::Finishing(_))
-    }
-
     /// Whether nothing waits to be sent.
     pub fn is_flushed(&self) -> bool {
         self.buffers.as_ref().is_none_or(|buffers| buffers.out.is_empty())

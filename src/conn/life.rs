@@ -15,6 +15,14 @@ pub enum Life {
     Dead(Why),
 }
 
+impl Life {
+    /// Whether nothing will be sent but what is there: the end of the stream follows at once.
+    #[inline]
+    pub fn is_finishing(self) -> bool {
+        matches!(self, Self::Finishing(_))
+    }
+}
+
 /// A [`Life`], and how much was dropped at the end of it: two bytes instead of four, which an idle
 /// connection pays for. The stage is in the lowest two bits, then four for the reason, then kibibytes.
 #[derive(Debug, Clone, Copy)]

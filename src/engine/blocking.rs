@@ -310,7 +310,7 @@ impl<H: Host> Connection<H> {
         let buffer = std::mem::take(&mut self.buffer);
         let mut fresh = buffer.get(..fresh).unwrap_or_default();
         // In a drain the end may have to wait, and what comes before it must not wait with it.
-        let ends = self.conn.is_finishing() && !self.told_to_drain;
+        let ends = self.conn.life().is_finishing() && !self.told_to_drain;
         while !matches!(self.conn.life(), Life::Dead(_)) {
             let Some(out) = self.conn.out() else { break };
             let sent = match out.front(fresh) {

@@ -375,7 +375,7 @@ impl<S> Slot<S> {
     /// `read_buffer` holds what was read last, if the output may refer to it.
     fn flush<N: Net<Stream = S>>(&mut self, context: &mut Context<N>, read_buffer: &[u8]) {
         let mut share = if context.alone { limits::FILE_PER_TURN_ALONE } else { limits::FILE_PER_TURN };
-        let ends = self.conn.is_finishing();
+        let ends = self.conn.life().is_finishing();
         while share > 0 && self.is(Marks::WRITABLE) {
             let Some(out) = self.conn.out() else { break };
             let (sent, wanted) = match out.front(read_buffer) {
