@@ -188,7 +188,8 @@ fn a_port_that_is_taken_costs_its_service_only() {
     let ports = dir.path().join("ports");
     second.args(["-t", &first.pid().to_string(), "-U", "-n", "--preserve-credentials"]);
     second.args([env!("CARGO_BIN_EXE_switchboard"), "--ports-file"]).arg(&ports).args(["--root", "/"]);
-    second.stdin(std::process::Stdio::null()).stdout(fs::File::create(dir.path().join("out")).unwrap());
+    let file = |name: &str| fs::File::create(dir.path().join(name)).unwrap();
+    second.stdin(std::process::Stdio::null()).stdout(file("out")).stderr(file("log"));
     let mut second = second.current_dir(dir.path()).spawn().unwrap();
     let listens = wait_for(PATIENCE, || fs::read_to_string(&ports).ok());
     serves_beside(&first, "modify", "127.0.0.1:8888");
