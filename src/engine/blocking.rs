@@ -301,6 +301,9 @@ impl<H: Host> Connection<H> {
         } else {
             self.write_all(0);
         }
+        if let (Some(writer), true) = (&writer, self.conn.life() != Life::Open) {
+            writer.stop();
+        }
         drop(turn);
         self.writer = writer;
     }

@@ -8,10 +8,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
+#[cfg(target_os = "linux")]
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::net::SocketFlags;
 #[cfg(target_os = "linux")]
 use rustix::net::sockopt::set_tcp_cork;
-use rustix::net::{RecvFlags, SocketFlags, recv};
 
 use super::net::Datagram;
 use crate::peer::Peer;
@@ -28,9 +30,18 @@ pub(super) fn has_unread(stream: impl AsFd) -> bool {
     rustix::io::ioctl_fionread(stream).is_ok_and(|n| n > 0)
 }
 
-/// Whether a read would see the end at once, be it the peer's or one that was made here.
+/// Whether input has an end, be it the peer's or one that was made here, and whatever is to be read before it.
+#[cfg(target_os = "linux")]
 pub(super) fn is_input_ended(stream: BorrowedFd<'_>) -> bool {
-    recv(stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(n, _)| n == 0)
+    let mut fds = [PollFd::from_borrowed_fd(stream, PollFlags::RDHUP)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// Nothing is known of that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_input_ended(_stream: BorrowedFd<'_>) -> bool {
+    false
 }
 
 /// How many bytes the peer's kernel has acknowledged: what was written, less what waits in this machine.
@@ -62,6 +73,20 @@ pub(super) fn received(_stream: BorrowedFd<'_>) -> Option<u64> {
 #[cfg(target_os = "linux")]
 pub(super) fn may_still_send(stream: BorrowedFd<'_>) -> bool {
     nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|info| info.state == tcp::ESTABLISHED)
+}
+
+/// Whether this end has said that it sends no more. To end its input as well would have the kernel reset the
+/// connection when more comes.
+#[cfg(target_os = "linux")]
+pub(super) fn is_output_ended(stream: BorrowedFd<'_>) -> bool {
+    let is_sending = |state| matches!(state, tcp::ESTABLISHED | tcp::CLOSE_WAIT);
+    nix::sys::socket::getsockopt(&stream, tcp::Info).is_ok_and(|info| !is_sending(info.state))
+}
+
+/// Nothing is known of that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_output_ended(_stream: BorrowedFd<'_>) -> bool {
+    false
 }
 
 /// Nothing is known of that.

@@ -206,7 +206,7 @@ impl MainThread {
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(work) {
             self.pause(&format!("no thread for another connection: {error}"));
             let left = Left { source, was_in: entered.is_ok(), read: 0, written: 0 };
-            self.state.leave(key, service, &left);
+            self.state.forget(key, service, &left);
         }
     }
 }

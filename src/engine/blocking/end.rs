@@ -60,6 +60,8 @@ impl<H: Host> Connection<H> {
         let is_sending = why == Why::BadInput || (why == Why::Shutdown && self.sends_on);
         let may_be_unread = is_sending || unheard || sockets::has_unread(&*self.stream);
         if self.conn.is_peer_done() || !may_be_unread {
+            // Before anything else is done for the end, as what was sent last waits for it.
+            let _ = rustix::net::shutdown(&*self.stream, Shutdown::Write);
             return self.conn.fail(why);
         }
         // Where this thread was woken by the end of its input, the kernel would reset the connection when more

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
@@ -190,10 +190,15 @@ impl State {
         self.ends_awaited.swap(yes, Ordering::SeqCst)
     }
 
-    /// A connection has ended: its descriptor is free when the main thread hears of it.
-    pub(in crate::engine) fn leave(&self, key: u32, service: usize, left: &Left) {
+    /// A connection has ended, as far as who is let in next is concerned.
+    pub(in crate::engine) fn forget(&self, key: u32, service: usize, left: &Left) {
         self.doors().leave(service, left);
         self.open().remove(&key);
+    }
+
+    /// The same, told to the main thread: the descriptor is free when it hears of it.
+    fn leave(&self, key: u32, service: usize, left: &Left) {
+        self.forget(key, service, left);
         // Whoever is about to wait says so before it counts: either it counts without this one, or it is told.
         if self.ends_awaited.load(Ordering::SeqCst) {
             let _ = self.waker.wake();
@@ -285,7 +290,8 @@ impl State {
         for stream in open {
             // Where input is unread, its thread is not waiting for any: it will see by itself. To close
             // that direction would make the kernel reset the connection when more comes.
-            if !sockets::has_unread(&*stream) {
+            // Nor where the output is ended: those have a deadline of their own.
+            if !sockets::has_unread(&*stream) && !sockets::is_output_ended(stream.as_fd()) {
                 let _ = rustix::net::shutdown(&*stream, Shutdown::Read);
             }
         }
