@@ -6,7 +6,8 @@
 //!
 //! A line is written by one system call, its line feed included: several processes write to the same log (a
 //! successor beside the one it replaces, a process for each connection), and their lines must not be glued
-//! together. `simple_logger`, which needs two calls, writes to terminals only, where people watch one program.
+//! together. `simple_logger`, which needs two calls, writes to terminals only, where people watch, mostly one
+//! program.
 //!
 //! Before that, stderr must be asked whether it takes a line. Of a connection that lives for one request that
 //! would be two calls of seven: so where many lines may come at once they are [`gathered`], and written together.

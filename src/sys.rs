@@ -177,14 +177,15 @@ pub(crate) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: it touches no memory, and a number that is no descriptor is an error.
     let flags = Errno::result(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
-    // What a process is born with has not been closed at its birth. All that is opened by safe code would be.
+    // What a process is born with has not been closed at its birth. Nearly all that is opened by safe code would be.
     if flags & libc::FD_CLOEXEC != 0 {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "this program has opened it itself"));
     }
     // SAFETY: as above.
     Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
-    // SAFETY: it is open, as the calls above have shown. Nobody else owns it: it was born with the process, as the
-    // flag has shown, and is given away here only, once, because the flag is set from now on.
+    // SAFETY: it is open, as the calls above have shown. Nobody else owns it: this is called before anything else
+    // could have opened one of that number, as the flag has shown as well, and gives it away once, because the
+    // flag is set from now on.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
