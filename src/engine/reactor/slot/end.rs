@@ -25,7 +25,9 @@ impl<S> Slot<S> {
                 let sending = why == Why::BadInput || (why == Why::Shutdown && self.is(Marks::STIRRED));
                 let sending = sending || why == Why::Refused;
                 let may_be_unread = self.is(Marks::READABLE) || sending || unheard;
-                if self.conn.is_peer_done() || !may_be_unread || is_planted(Mutant::LingerSkipped) {
+                if is_planted(Mutant::LingerSkipped) {
+                    self.conn.fail(why);
+                } else if self.conn.is_peer_done() || !may_be_unread {
                     // The socket closes at the end of the turn, and what was sent last waits for the end.
                     let _ = context.net.shutdown_write(&self.stream);
                     self.conn.fail(why);
