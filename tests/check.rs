@@ -102,6 +102,7 @@ planted! {
         "forgets_to_close" => "nothing" ["coalesced"];
         "dies_on_reset" => "reset" ["lockstep", "thirty_clients"];
         "loses_what_is_owed" => "half_close" ["lockstep", "thirty_clients"];
+        "loses_what_is_owed_slowly" => "half_close" ["lockstep"];
         "mixes_clients_up" => "three_clients" ["lockstep", "nothing"];
         "ignores_what_send_returns" => "half_close" ["lockstep", "reset"];
     }

@@ -12,6 +12,8 @@ use crate::escape::Escaped;
 
 /// A server that has taken nothing for so long takes no more.
 const STUCK: Duration = Duration::from_millis(300);
+/// Bytes of a write after which one looks whether the server goes on taking them.
+const PORTION: usize = 65_536;
 
 /// A connection to the server. Every step waits no longer than the target allows.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ impl Client {
     }
 
     /// Connects, and lets the kernel keep only a little of what comes, so that the server soon finds that
-    /// it cannot send.
+    /// it cannot send, and of what goes, so that what is sent is with the server.
     pub fn connect_narrow(target: &Target) -> Outcome<Self> {
         const NARROW: usize = 4096;
         Self::connect_with(target, Some(NARROW))
@@ -41,7 +43,10 @@ impl Client {
         let connect = || {
             let socket = Socket::new(Domain::for_address(target.tcp), Type::STREAM, None)?;
             // Before connecting, or the window would be offered already.
-            receive_buffer.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))?;
+            if let Some(bytes) = receive_buffer {
+                socket.set_recv_buffer_size(bytes)?;
+                socket.set_send_buffer_size(PORTION)?;
+            }
             socket.connect_timeout(&target.tcp.into(), target.within)?;
             let stream = TcpStream::from(socket);
             // Each step is a segment of its own, or splits would not be splits.
@@ -162,18 +167,27 @@ impl Client {
     }
 
     /// Sends everything and half-closes; the answer is read only when that is done, or when the server
-    /// takes no more. So a server that has not sent all finds the client's end before it can.
+    /// takes no more, and some time later. So a server that has not sent all finds the client's end before it can.
     pub fn exchange_late(&mut self, bytes: &[u8]) -> Outcome<Vec<u8>> {
         self.sent.note(bytes);
         let writer = self.stream.try_clone().map_err(|error| Failure::early("a descriptor", error))?;
         std::thread::scope(|scope| {
-            let (done, is_done) = mpsc::channel::<()>();
+            let (taken, is_taken) = mpsc::channel::<()>();
             scope.spawn(move || {
-                let _ = (&writer).write_all(bytes);
+                // A portion at a time: a slow server that goes on taking them is not stuck.
+                for portion in bytes.chunks(PORTION) {
+                    if (&writer).write_all(portion).is_err() {
+                        break;
+                    }
+                    // Nobody listens once the answer is being read.
+                    let _ = taken.send(());
+                }
                 let _ = writer.shutdown(Shutdown::Write);
-                drop(done);
             });
-            let _ = is_done.recv_timeout(STUCK);
+            let started = Instant::now();
+            while is_taken.recv_timeout(STUCK).is_ok() {}
+            // The last of it waits in the server's kernel: as long again, until the server has read that.
+            std::thread::sleep(started.elapsed().max(STUCK));
             self.rest()
         })
     }

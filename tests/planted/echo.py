@@ -1,6 +1,7 @@
 """An echo server, right or with one mistake."""
 import select
 import socket
+import time
 
 from plant import MISTAKE, has, listen, serve
 
@@ -48,7 +49,10 @@ def dies_on_reset():
 
 
 def loses_what_is_owed():
-    """A select loop that closes when recv returns nothing, whatever still waits to be sent."""
+    """A select loop that closes when recv returns nothing, whatever still waits to be sent.
+
+    The slow one needs longer for 8 MB than the case waits for one that takes no more.
+    """
     sock = listen()
     sock.setblocking(False)
     owed = {}
@@ -70,6 +74,8 @@ def loses_what_is_owed():
                     data = ready.recv(65536)
                 except OSError:
                     data = b""
+                if data and has("loses_what_is_owed_slowly"):
+                    time.sleep(0.005)
                 if data:
                     owed[ready] += data
                 else:
@@ -123,6 +129,7 @@ threading_event = threading.Event()
 loops = {
     "dies_on_reset": dies_on_reset,
     "loses_what_is_owed": loses_what_is_owed,
+    "loses_what_is_owed_slowly": loses_what_is_owed,
     "mixes_clients_up": mixes_clients_up,
 }
 if MISTAKE in loops:
