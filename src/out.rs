@@ -34,10 +34,13 @@ pub enum Front<'a> {
     File(&'a FileRange),
 }
 
-/// Output in order. `passed`, a range of the engine's read buffer, comes first; then `segments`.
+/// Output in order. `passed`, a range of `shared` or else of the engine's read buffer, comes first; then
+/// `segments`.
 #[derive(Debug, Default)]
 pub struct Out {
     passed: Range<usize>,
+    /// Only while something of it is passed.
+    shared: Option<Arc<[u8]>>,
     passing: bool,
     /// All copied bytes back to back; `head` of them are sent already.
     bytes: Vec<u8>,
@@ -83,20 +86,6 @@ impl Out {
         self.waiting += bytes.len();
     }
 
-    /// Appends copies of both.
-    #[inline]
-    pub(crate) fn push_both(&mut self, first: &[u8], second: &[u8]) {
-        if !self.segments.is_empty() {
-            self.push(first);
-            return self.push(second);
-        }
-        let length = first.len() + second.len();
-        self.bytes.reserve(length);
-        self.bytes.extend_from_slice(first);
-        self.bytes.extend_from_slice(second);
-        self.waiting += length;
-    }
-
     /// Appends formatted text; cannot fail.
     pub fn print(&mut self, text: std::fmt::Arguments<'_>) {
         let _ = self.write_fmt(text);
@@ -127,6 +116,19 @@ impl Out {
         }
     }
 
+    /// Appends bytes that others have as well: without copying them, if they are the first to be queued and
+    /// all written in this very turn.
+    #[inline]
+    pub(crate) fn share(&mut self, bytes: &Arc<[u8]>) {
+        if self.is_empty() {
+            self.waiting = bytes.len();
+            self.passed = 0..bytes.len();
+            self.shared = Some(Arc::clone(bytes));
+        } else {
+            self.push(bytes);
+        }
+    }
+
     /// Says whether [`Out::pass`] may refer to the read buffer in the coming call of a handler.
     #[inline]
     pub(crate) fn allow_passing(&mut self, yes: bool) {
@@ -142,7 +144,9 @@ impl Out {
     }
 
     fn keep_passed(&mut self, read_buffer: &[u8]) {
-        let Some(left) = read_buffer.get(std::mem::take(&mut self.passed)) else { return };
+        let shared = self.shared.take();
+        let source = shared.as_deref().unwrap_or(read_buffer);
+        let Some(left) = source.get(std::mem::take(&mut self.passed)) else { return };
         if let Some(Segment::Bytes(n)) = self.segments.front_mut() {
             *n += left.len();
         } else if !self.segments.is_empty() {
@@ -221,7 +225,8 @@ impl Out {
     /// What comes next; `read_buffer` is what the last read filled (empty when there was none).
     #[inline]
     pub fn front<'a>(&'a self, read_buffer: &'a [u8]) -> Front<'a> {
-        let passed = read_buffer.get(self.passed.clone()).unwrap_or_default();
+        let source = self.shared.as_deref().unwrap_or(read_buffer);
+        let passed = source.get(self.passed.clone()).unwrap_or_default();
         if passed.len() == self.waiting && self.files == 0 {
             return if passed.is_empty() { Front::Empty } else { Front::Bytes(passed, &[]) };
         }
@@ -244,11 +249,13 @@ impl Out {
     #[inline]
     pub fn advance(&mut self, n: u64) {
         let sent = usize::try_from(n).unwrap_or(usize::MAX);
-        if sent <= self.passed.len() {
-            self.passed.start += sent;
-            self.waiting -= sent;
-        } else {
-            self.advance_further(n);
+        if sent > self.passed.len() {
+            return self.advance_further(n);
+        }
+        self.passed.start += sent;
+        self.waiting -= sent;
+        if self.passed.is_empty() {
+            self.shared = None;
         }
     }
 
@@ -266,7 +273,7 @@ impl Out {
         let n = usize::try_from(n).unwrap_or(usize::MAX).min(self.waiting);
         self.waiting -= n;
         self.advance_bytes(n - self.passed.len());
-        self.passed = 0..0;
+        (self.passed, self.shared) = (0..0, None);
     }
 
     fn advance_bytes(&mut self, n: usize) {
@@ -292,7 +299,7 @@ impl Out {
 
     /// Forgets everything that waits.
     pub(crate) fn reset(&mut self) {
-        self.passed = 0..0;
+        (self.passed, self.shared) = (0..0, None);
         self.bytes.clear();
         self.head = 0;
         (self.received, self.mark) = (None, Mark::default());
@@ -345,6 +352,34 @@ pub(crate) mod tests {
         assert_eq!(front(&out, &[]), b"fxyz");
         out.advance(4);
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn shared_bytes_are_copied_only_if_they_are_not_sent_at_once() {
+        let shared: Arc<[u8]> = b"shared"[..].into();
+        let mut out = Out::default();
+        out.share(&shared);
+        out.share(&shared);
+        out.push(b"!");
+        assert_eq!(front(&out, b"another"), b"sharedshared!");
+        out.advance(2);
+        assert_eq!(Arc::strong_count(&shared), 2);
+        out.keep(b"another");
+        assert_eq!(Arc::strong_count(&shared), 1);
+        assert_eq!(front(&out, b"another"), b"aredshared!");
+        out.advance(11);
+        assert!(out.is_empty());
+
+        out.share(&shared);
+        out.advance(6);
+        assert!(out.is_empty());
+        out.share(&shared);
+        out.push(b"!");
+        out.advance(7);
+        out.share(&shared);
+        out.reset();
+        assert!(out.is_empty());
+        assert_eq!(Arc::strong_count(&shared), 1);
     }
 
     #[test]

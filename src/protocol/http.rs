@@ -48,7 +48,9 @@ mod stage;
 mod target;
 #[cfg(test)]
 mod tests;
+mod today;
 mod validators;
+mod whole;
 mod words;
 
 pub use options::Options;

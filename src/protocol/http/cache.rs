@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::resource::Resource;
+use super::whole::Wholes;
 use crate::limits;
 use crate::mutation::{Mutant, is_planted};
 use crate::time::Time;
@@ -24,9 +25,12 @@ pub(super) struct Cache {
     files: usize,
 }
 
+/// A file that is known.
 #[derive(Debug)]
-struct Entry {
-    resource: Arc<Resource>,
+pub(super) struct Entry {
+    pub(super) resource: Arc<Resource>,
+    /// What was sent of it lately.
+    pub(super) wholes: Wholes,
     /// When it was last compared with the disk.
     checked: Time,
     /// It was asked for since the hand of the clock last came by.
@@ -50,10 +54,10 @@ pub(super) struct Hit {
 impl Cache {
     /// What is known under a key, if it need not be compared with the disk.
     #[inline]
-    pub(super) fn fresh(&mut self, key: &[u8], now: Time) -> Option<&Resource> {
+    pub(super) fn fresh(&mut self, key: &[u8], now: Time) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(key).filter(|entry| !entry.is_due(now))?;
         entry.is_used = true;
-        Some(&entry.resource)
+        Some(entry)
     }
 
     /// What is known under a key.
@@ -77,7 +81,8 @@ impl Cache {
         self.files += resource.files();
         let key: Arc<[u8]> = key.into();
         self.clock.push_back(Arc::clone(&key));
-        self.entries.insert(key, Entry { resource, checked: now, is_used: false });
+        let wholes = Wholes::default();
+        self.entries.insert(key, Entry { resource, wholes, checked: now, is_used: false });
         self.make_room();
     }
 

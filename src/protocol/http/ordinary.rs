@@ -82,6 +82,9 @@ mod tests {
     use crate::protocol::http::head::Search;
     use crate::protocol::http::request::{Exchange, Framing, Request};
 
+    /// That of nearly all requests.
+    const USUAL: Exchange = Exchange { head_only: false, minor: 1, keep: true, cors: false };
+
     /// What the parser for all heads says of the one that `bytes` begin with.
     fn by_all_rules(bytes: &[u8]) -> Option<(usize, String)> {
         let found = Search::default().advance(bytes).ok()??;
@@ -100,7 +103,7 @@ mod tests {
         let is_usual = |request: &Request<'_>| {
             let has_none = request.framing == Framing::Length(0) && !request.expects_continue;
             let is_bare = has_none && !announces_body && request.conditions.is_none();
-            request.exchange == Exchange::USUAL && is_bare
+            request.exchange == USUAL && is_bare
         };
         assert_eq!(is_plain, request.as_ref().is_some_and(is_usual));
         Some((length, format!("{:?}", request?)))

@@ -130,11 +130,6 @@ pub(super) struct Exchange {
     pub(super) cors: bool,
 }
 
-impl Exchange {
-    /// That of nearly all requests.
-    pub(super) const USUAL: Self = Self { head_only: false, minor: 1, keep: true, cors: false };
-}
-
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wanted {

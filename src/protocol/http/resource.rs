@@ -37,6 +37,7 @@ pub(super) struct Resource {
 /// One form of a file.
 #[derive(Debug)]
 pub(super) struct Form {
+    pub(super) coding: Option<Coding>,
     stamp: Stamp,
     etag: String,
     modified: Option<SystemTime>,
@@ -45,8 +46,6 @@ pub(super) struct Form {
     pub(super) content_type: String,
     /// The fields of a 200 behind `Date`, up to those of the connection.
     pub(super) fields: String,
-    /// The same with the blank line and what of the content is in memory: most replies from `Date` on.
-    pub(super) rest: Vec<u8>,
     /// The fields that describe the content: for a 206 as well. The content's type is not among them.
     pub(super) describing: String,
     /// The fields that a 304 has as well: those that tell states and forms apart, and caching.
@@ -151,7 +150,8 @@ impl Resource {
     pub(super) fn cost(&self) -> usize {
         let cost = |form: &Form| {
             let content = if let Content::Bytes(bytes) = &form.content { bytes.len() } else { 0 };
-            content + form.rest.len() + form.fields.len() * 2 + size_of::<Form>() + 128
+            // Both may be there a second time, see `Wholes`.
+            content * 2 + form.fields.len() * 3 + size_of::<Form>() + 256
         };
         self.forms().map(cost).sum::<usize>() + self.path.as_os_str().len() + size_of::<Self>()
     }
@@ -218,9 +218,7 @@ impl About<'_> {
             stamp.size, self.media_type
         );
         let content_type = self.media_type.to_owned();
-        let in_memory = if let Content::Bytes(bytes) = &content { bytes.as_slice() } else { &[] };
-        let rest = [fields.as_bytes(), b"\r\n", in_memory].concat();
-        Ok(Form { stamp, etag, modified, content, content_type, fields, rest, describing, telling })
+        Ok(Form { coding, stamp, etag, modified, content, content_type, fields, describing, telling })
     }
 
     fn telling(&self, etag: &str, modified: Option<SystemTime>) -> String {

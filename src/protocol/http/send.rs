@@ -41,11 +41,6 @@ pub(super) fn file(form: &Form, request: &Request<'_>, site: &Site, cx: &mut Cx<
 pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_>) -> Sent {
     let bytes = if exchange.head_only { 0 } else { form.size() };
     site.push_start(cx);
-    if exchange == Exchange::USUAL {
-        cx.out.push(&form.rest);
-        push_file(form, 0..form.size(), cx);
-        return Sent { status: Status::OK.0, bytes };
-    }
     cx.out.push(form.fields.as_bytes());
     reply::end(exchange, cx);
     if !exchange.head_only {
@@ -56,7 +51,7 @@ pub(super) fn whole(form: &Form, exchange: Exchange, site: &Site, cx: &mut Cx<'_
 
 /// All of a short file, if the cache has it and it was compared with the disk lately, to a usual request
 /// without conditions, whose `head` the input begins with and which is taken from there. Nothing is formatted,
-/// allocated or counted here.
+/// copied or counted here.
 ///
 /// In a pipeline, those behind it that are the same to the byte are answered with it, if `again`: in one moment
 /// the same request has the same reply.
@@ -68,14 +63,10 @@ pub(super) fn at_once(
     again: bool,
     cx: &mut Cx<'_>,
 ) -> Option<Sent> {
-    let (resource, start) = look.at(key, cx.now, cx.shared)?;
-    let form = resource.form(accepts.codings.as_deref());
-    if !matches!(form.content, Content::Bytes(_)) {
-        return None;
-    }
+    let (form, whole) = look.whole(key, accepts.codings.as_deref(), cx.now, cx.shared)?;
     loop {
         cx.input.take(head.len());
-        cx.out.push_both(start, &form.rest);
+        cx.out.share(whole);
         if !again || cx.out.is_full() || !cx.input.rest().starts_with(head) {
             return Some(Sent { status: Status::OK.0, bytes: form.size() });
         }
@@ -164,17 +155,14 @@ fn accept_ranges(form: &Form) -> &str {
 
 /// Queues bytes of a file: a copy, or a range of it that the engine sends.
 fn push(form: &Form, range: Range<u64>, cx: &mut Cx<'_>) {
-    if let Content::Bytes(bytes) = &form.content {
-        let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        cx.out.push(bytes.get(at(range.start)..at(range.end)).unwrap_or_default());
-    }
-    push_file(form, range, cx);
-}
-
-/// The same for what is not in memory.
-fn push_file(form: &Form, range: Range<u64>, cx: &mut Cx<'_>) {
-    if let Content::File(file) = &form.content {
-        let len = range.end - range.start;
-        cx.out.push_file(FileRange { file: Arc::clone(file), offset: range.start, len });
+    match &form.content {
+        Content::Bytes(bytes) => {
+            let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+            cx.out.push(bytes.get(at(range.start)..at(range.end)).unwrap_or_default());
+        }
+        Content::File(file) => {
+            let len = range.end - range.start;
+            cx.out.push_file(FileRange { file: Arc::clone(file), offset: range.start, len });
+        }
     }
 }

@@ -3,15 +3,15 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
 
 use rustix::io::Errno;
 
-use super::cache::{Cache, Hit};
+use super::cache::{Cache, Entry, Hit};
 use super::options::Options;
-use super::reply::{self, DATE};
-use super::resource::Resource;
+use super::reply::DATE;
+use super::resource::{Form, Resource};
 use super::root::{Found, Root};
+use super::today::Today;
 use crate::journal::Journal;
 use crate::protocol::Cx;
 use crate::shared::Shared;
@@ -19,9 +19,6 @@ use crate::time::Time;
 
 /// The name of the page for what is not found; no path has a NUL.
 const NOT_FOUND_KEY: &[u8] = b"\0not found";
-
-/// How most replies begin; the date, at its end, is that of another day.
-const START: &[u8; 75] = b"HTTP/1.1 200 OK\r\nServer: switchboard\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
 
 /// See the module.
 #[derive(Debug)]
@@ -36,39 +33,6 @@ pub(super) struct Site {
 struct Kept {
     cache: Cache,
     today: Today,
-}
-
-/// How replies begin at a moment: the clock is looked at once a turn, the date is written once a second.
-#[derive(Debug)]
-struct Today {
-    at: Time,
-    second: u64,
-    start: [u8; START.len()],
-}
-
-impl Default for Today {
-    fn default() -> Self {
-        Self { at: Time::NEVER, second: u64::MAX, start: *START }
-    }
-}
-
-impl Today {
-    fn start(&mut self, now: Time, shared: &Shared) -> &[u8; START.len()] {
-        if self.at != now {
-            self.at = now;
-            self.renew(shared.wall_clock());
-        }
-        &self.start
-    }
-
-    fn renew(&mut self, now: SystemTime) {
-        let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        if self.second != second {
-            self.second = second;
-            let place = self.start.iter_mut().skip(START.len() - DATE);
-            place.zip(reply::date_bytes(now)).for_each(|(to, from)| *to = from);
-        }
-    }
 }
 
 impl Site {
@@ -192,16 +156,12 @@ impl Site {
 
     /// Queues the beginning of a reply with a file, its date included.
     pub(super) fn push_start(&self, cx: &mut Cx<'_>) {
-        cx.out.push(self.kept().today.start(cx.now, cx.shared));
+        cx.out.push(self.kept().today.at(cx.now, cx.shared).start());
     }
 
     /// The date, as `Date` has it, with its line end.
     pub(super) fn date(&self, cx: &Cx<'_>) -> [u8; DATE] {
-        let mut date = [b' '; DATE];
-        let mut kept = self.kept();
-        let start = kept.today.start(cx.now, cx.shared);
-        date.iter_mut().zip(start.iter().skip(START.len() - DATE)).for_each(|(to, from)| *to = *from);
-        date
+        self.kept().today.at(cx.now, cx.shared).date()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -214,10 +174,19 @@ impl Site {
 pub(super) struct Look<'a>(MutexGuard<'a, Kept>);
 
 impl Look<'_> {
-    /// A file in the cache that was compared with the disk lately, and how replies begin now.
+    /// The form for a client that accepts these codings, of a file in the cache that was compared with the disk
+    /// lately, and the reply with all of that, if it is short.
     #[inline]
-    pub(super) fn at(&mut self, key: &[u8], now: Time, shared: &Shared) -> Option<(&Resource, &[u8])> {
+    pub(super) fn whole(
+        &mut self,
+        key: &[u8],
+        codings: Option<&[u8]>,
+        now: Time,
+        shared: &Shared,
+    ) -> Option<(&Form, &Arc<[u8]>)> {
         let Kept { cache, today } = &mut *self.0;
-        Some((cache.fresh(key, now)?, today.start(now, shared)))
+        let Entry { resource, wholes, .. } = cache.fresh(key, now)?;
+        let form = resource.form(codings);
+        Some((form, wholes.get(form, today.at(now, shared))?))
     }
 }

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::super::{Options, Refusal};
 use super::{LONG, Site, statuses};
+use crate::time::Time;
 
 fn status(site: &Site, path: &str) -> u16 {
     statuses(site.get(path).as_bytes())[0]
@@ -39,6 +42,36 @@ fn head_is_get_without_the_body() {
         let length = text.split("Content-Length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
         assert_eq!(length.unwrap().parse(), Ok(get.len() - head.len()), "{path}");
     }
+}
+
+/// What is kept of replies is renewed every second, form by form; what somebody still sends stays as it is.
+#[test]
+fn each_reply_has_the_date_of_its_second_whatever_else_is_sent() {
+    static SECOND: AtomicU64 = AtomicU64::new(1_800_000_000);
+    const ASK: &str = "GET /page.txt HTTP/1.1\r\nHost: h\r\n";
+    let clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(SECOND.load(Ordering::Relaxed));
+    let site = Site { clock, ..Site::new() };
+    site.put("page.txt", b"as it is", 1_700_000_000);
+    site.put("page.txt.gz", b"smaller", 1_700_000_000);
+    let (mut reader, mut dawdler) = (site.connect(), site.connect());
+    for (second, minute) in [(0, "08:00:00"), (0, "08:00:00"), (1, "08:00:01"), (2, "08:00:02")] {
+        SECOND.store(1_800_000_000 + second, Ordering::Relaxed);
+        reader.now = Time::START.after(Duration::from_secs(second));
+        for (fields, content) in [("", "as it is"), ("Accept-Encoding: gzip\r\n", "smaller")] {
+            reader.got.clear();
+            reader.send(format!("{ASK}{fields}\r\n").as_bytes());
+            let date = format!("Date: Fri, 15 Jan 2027 {minute} GMT\r\n");
+            assert!(reader.text().contains(&date), "{minute}: {}", reader.text());
+            assert!(reader.text().ends_with(&format!("\r\n\r\n{content}")), "{}", reader.text());
+            assert_eq!(reader.text().contains("Content-Encoding: gzip"), content == "smaller");
+        }
+        if second == 1 {
+            dawdler.now = reader.now;
+            dawdler.with(|conn, env| conn.input(format!("{ASK}\r\n").as_bytes(), env));
+        }
+    }
+    dawdler.read();
+    assert!(dawdler.text().contains(" 08:00:01 GMT\r\n") && dawdler.text().ends_with("as it is"));
 }
 
 #[test]
