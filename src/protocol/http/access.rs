@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use memchr::{memchr, memchr2};
@@ -55,16 +56,21 @@ impl<'a> Said<'a> {
     }
 
     fn write(&self, text: &mut Vec<u8>, date: &[u8; DATE], sent: Sent, cx: &Cx<'_>) {
-        // Writing to a vector cannot fail.
-        let _ = match cx.peer.ip() {
-            Some(ip) => write!(text, "{ip}"),
-            None => text.write_all(b"-"),
-        };
+        match cx.peer.ip() {
+            Some(IpAddr::V4(ip)) => push_v4(text, ip),
+            // Writing to a vector cannot fail.
+            Some(IpAddr::V6(ip)) => drop(write!(text, "{ip}")),
+            None => text.push(b'-'),
+        }
         text.extend_from_slice(b" - - [");
         push_date(text, date);
         text.extend_from_slice(b"] ");
         push_quoted(text, Some(&self.line));
-        let _ = write!(text, " {} {} ", sent.status, sent.bytes);
+        for number in [sent.status.into(), sent.bytes] {
+            text.push(b' ');
+            push_number(text, number);
+        }
+        text.push(b' ');
         push_quoted(text, self.referer.as_deref());
         text.push(b' ');
         push_quoted(text, self.user_agent.as_deref());
@@ -101,6 +107,20 @@ pub(super) fn is_on(options: &Options) -> bool {
 fn site_with_log(options: &Options) -> Option<(&Site, &Arc<Journal>)> {
     let site = options.open_site()?;
     Some((site, site.log()?))
+}
+
+/// Numbers with `write!` were a third of what a line costs.
+fn push_number(text: &mut Vec<u8>, number: u64) {
+    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn push_v4(text: &mut Vec<u8>, ip: Ipv4Addr) {
+    for (place, octet) in ip.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push(b'.');
+        }
+        push_number(text, octet.into());
+    }
 }
 
 /// `21/Nov/2026:01:07:09 +0000` from `Sat, 21 Nov 2026 01:07:09 GMT`.
@@ -150,6 +170,9 @@ mod tests {
         let mut text = Vec::new();
         push_date(&mut text, b"Sat, 21 Nov 2026 01:07:09 GMT\r\n");
         assert_eq!(text, b"21/Nov/2026:01:07:09 +0000");
+        let mut text = Vec::new();
+        push_v4(&mut text, Ipv4Addr::new(10, 0, 200, 255));
+        assert_eq!(text, b"10.0.200.255");
         let mut text = Vec::new();
         push_quoted(&mut text, Some(b"a \"b\\\n\x1b[2J\xff~"));
         assert_eq!(text, br#""a \x22b\x5c\x0a\x1b[2J\xff~""#);
