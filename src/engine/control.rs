@@ -138,10 +138,11 @@ impl Control {
 
     /// How long until there is something to look at without an event: a lone Esc counts, a successor has
     /// taken too long, the supervisor is to hear something.
+    #[inline]
     pub fn wait(&self) -> Option<Duration> {
-        let due = [self.keyboard.esc_due(), self.alive.map(|(_, next)| next)].into_iter().flatten().min();
+        let due = lesser(self.keyboard.esc_due(), self.alive.map(|(_, next)| next));
         let due = due.map(|due| due.saturating_duration_since(Instant::now()));
-        due.into_iter().chain(self.succession.as_ref().and_then(Succession::wait)).min()
+        lesser(due, self.succession.as_ref().and_then(Succession::wait))
     }
 
     /// What the operator wants now, if anything; ask until there is nothing.
@@ -234,4 +235,10 @@ fn is_ignored(signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask >> (signal - 1) & 1 == 1
+}
+
+/// The lesser of what there is.
+#[inline]
+pub(super) fn lesser<T: Ord + Copy>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.zip(other).map(|(one, other)| one.min(other)).or(one).or(other)
 }

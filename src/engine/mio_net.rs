@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags};
 use socket2::SockRef;
 
-use super::control::{Command, Control};
+use super::control::{Command, Control, lesser};
 use super::net::{Datagram, LAST_GENERATION, Net, Ready, Source};
 use super::sockets::{self, WayBack};
 use super::vestibule::Vestibules;
@@ -99,8 +99,7 @@ impl Net for MioNet {
     }
 
     fn poll(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
-        let waits = [timeout, self.control.wait(), self.vestibules.wait()];
-        let timeout = waits.into_iter().flatten().min();
+        let timeout = lesser(lesser(timeout, self.control.wait()), self.vestibules.wait());
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,

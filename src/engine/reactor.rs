@@ -101,6 +101,8 @@ pub struct Reactor<N: Net> {
     turns: Turns,
     acceptor: Acceptor<N::Listener>,
     datagrams: Spots<Datagrams<N::Socket, N::Outlet>>,
+    /// At one of those datagrams may wait.
+    datagrams_wait: bool,
     /// When what was too much for the last second may be sent out to a network.
     speaking_due: Time,
     guard: Guard,
@@ -153,6 +155,7 @@ impl<N: Net> Reactor<N> {
             turns: Turns::default(),
             acceptor: Acceptor::new(capacity),
             datagrams: Spots::default(),
+            datagrams_wait: false,
             speaking_due: Time::NEVER,
             guard,
             slots: Slab::with_capacity(reserved),
@@ -359,7 +362,7 @@ impl<N: Net> Reactor<N> {
 
     /// How long the poll may wait: not at all while anyone has something to do.
     fn may_sleep(&self) -> Option<Duration> {
-        let waiting = self.acceptor.has_waiting() || self.datagrams_wait() || self.rooms_pending;
+        let waiting = self.acceptor.has_waiting() || self.datagrams_wait || self.rooms_pending;
         if waiting || !self.runnable.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -457,6 +460,10 @@ impl<N: Net> Reactor<N> {
     fn check_invariants(&self) -> Result<(), String> {
         if !self.dead.is_empty() {
             return Err("a dead connection kept its slot".into());
+        }
+        let listener = !self.acceptor.is_stirred && self.acceptor.list.iter().any(|it| it.waiting);
+        if listener || !self.datagrams_wait && self.datagrams.iter().any(Datagrams::is_waiting) {
+            return Err("a listener or a datagram socket was forgotten".into());
         }
         for (key, slot) in &self.slots {
             let id = conn_id(key, slot.generation);

@@ -32,6 +32,8 @@ pub(super) const REFUSED: Errno = Errno::PROTO;
 pub(super) struct Vestibules {
     /// By the descriptors of the listeners.
     halls: HashMap<RawFd, Hall>,
+    /// Who waits, and at which listener; who came first is before the others.
+    waiting: VecDeque<(RawFd, Waiting)>,
 }
 
 /// A listener's.
@@ -42,7 +44,6 @@ struct Hall {
     token: Token,
     /// What is asked of whoever connects; `None` if it comes by itself.
     trusted: Option<Networks>,
-    waiting: VecDeque<Waiting>,
 }
 
 /// A connection whose head has not come yet.
@@ -56,7 +57,7 @@ struct Waiting {
 impl Vestibules {
     /// A listener of a service; its events, and those of whoever waits, are delivered under the token.
     pub(super) fn add(&mut self, listener: BorrowedFd<'_>, service: usize, token: Token) {
-        let hall = Hall { service, token, trusted: None, waiting: VecDeque::new() };
+        let hall = Hall { service, token, trusted: None };
         self.halls.insert(listener.as_raw_fd(), hall);
     }
 
@@ -68,6 +69,7 @@ impl Vestibules {
     /// A listener is closed, and with it whoever still waits.
     pub(super) fn remove(&mut self, listener: BorrowedFd<'_>) {
         self.halls.remove(&listener.as_raw_fd());
+        self.waiting.retain(|(at, _)| *at != listener.as_raw_fd());
     }
 
     /// These are the services from now on.
@@ -79,24 +81,27 @@ impl Vestibules {
 
     /// Closes whoever waits.
     pub(super) fn clear(&mut self) {
-        self.halls.values_mut().for_each(|hall| hall.waiting.clear());
+        self.waiting.clear();
     }
 
     /// How many wait here.
     pub(super) fn waiting(&self) -> usize {
-        self.halls.values().map(|hall| hall.waiting.len()).sum()
+        self.waiting.len()
     }
 
     /// How long until somebody has waited for too long.
+    #[inline]
     pub(super) fn wait(&self) -> Option<Duration> {
-        let first = self.halls.values().filter_map(|hall| hall.waiting.front()).map(|it| it.until).min();
-        first.map(|until| until.saturating_duration_since(Instant::now()))
+        let (_, first) = self.waiting.front()?;
+        Some(first.until.saturating_duration_since(Instant::now()))
     }
 
     /// The tokens of listeners where somebody has waited for too long: to be accepted from, which ends that.
+    #[inline]
     pub(super) fn late(&self) -> impl Iterator<Item = Token> {
-        let is_late = |hall: &&Hall| hall.waiting.front().is_some_and(|it| it.until <= Instant::now());
-        self.halls.values().filter(is_late).map(|hall| hall.token)
+        let is_late = |it: &&(RawFd, Waiting)| it.1.until <= Instant::now();
+        let late = self.waiting.iter().take_while(is_late);
+        late.filter_map(|(at, _)| self.halls.get(at)).map(|hall| hall.token)
     }
 
     /// Takes a connection whose head has come, or which needs none. [`REFUSED`] is one that is closed; with
@@ -108,12 +113,11 @@ impl Vestibules {
         registry: &Registry,
         is_closed: bool,
     ) -> Result<(OwnedFd, Peer), Errno> {
-        let Some(hall) = self.halls.get_mut(&listener.as_raw_fd()) else {
-            return sockets::accept(listener, flags);
-        };
-        if let Some(arrived) = hall.arrived(registry) {
+        let at = listener.as_raw_fd();
+        if let Some(arrived) = self.arrived(at, registry) {
             return arrived;
         }
+        let Some(hall) = self.halls.get(&at) else { return sockets::accept(listener, flags) };
         loop {
             if is_closed {
                 return Err(Errno::AGAIN);
@@ -130,41 +134,49 @@ impl Vestibules {
                     log::debug!("what {peer} sends first is no head of the PROXY protocol");
                     return Err(REFUSED);
                 }
-                Looked::Partial => hall.keep(stream, peer, registry)?,
+                Looked::Partial => keep(&mut self.waiting, (at, hall.token), stream, peer, registry)?,
             }
         }
     }
-}
 
-impl Hall {
-    /// The first of those who wait of whom it is known what becomes of them.
-    fn arrived(&mut self, registry: &Registry) -> Option<Result<(OwnedFd, Peer), Errno>> {
+    /// The first of those who wait at a listener of whom it is known what becomes of them.
+    fn arrived(&mut self, at: RawFd, registry: &Registry) -> Option<Result<(OwnedFd, Peer), Errno>> {
         let now = Instant::now();
         for index in 0..self.waiting.len() {
-            let Waiting { stream, until, .. } = self.waiting.get(index)?;
+            let (listener, Waiting { stream, until, .. }) = self.waiting.get(index)?;
+            if *listener != at {
+                continue;
+            }
             let looked = if *until <= now { Looked::Refused } else { look(stream) };
             if matches!(looked, Looked::Partial) {
                 continue;
             }
-            let Waiting { stream, peer, .. } = self.waiting.remove(index)?;
+            let (_, Waiting { stream, peer, .. }) = self.waiting.remove(index)?;
             let Looked::Arrived(source) = looked else { return Some(Err(REFUSED)) };
             let _ = registry.deregister(&mut SourceFd(&stream.as_raw_fd()));
             return Some(Ok((stream, source.unwrap_or(peer))));
         }
         None
     }
+}
 
-    fn keep(&mut self, stream: OwnedFd, peer: Peer, registry: &Registry) -> Result<(), Errno> {
-        if self.waiting.len() >= limits::PROXY_WAITING {
-            return Err(REFUSED);
-        }
-        let watched = registry.register(&mut SourceFd(&stream.as_raw_fd()), self.token, Interest::READABLE);
-        watched.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        let patience = if is_planted(Mutant::HeadAwaited) { 1000 } else { 1 };
-        let until = Instant::now() + limits::PROXY_HEAD * patience;
-        self.waiting.push_back(Waiting { stream, peer, until });
-        Ok(())
+/// Has somebody wait at a listener until the head has come.
+fn keep(
+    waiting: &mut VecDeque<(RawFd, Waiting)>,
+    (at, token): (RawFd, Token),
+    stream: OwnedFd,
+    peer: Peer,
+    registry: &Registry,
+) -> Result<(), Errno> {
+    if waiting.iter().filter(|(listener, _)| *listener == at).count() >= limits::PROXY_WAITING {
+        return Err(REFUSED);
     }
+    let watched = registry.register(&mut SourceFd(&stream.as_raw_fd()), token, Interest::READABLE);
+    watched.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let patience = if is_planted(Mutant::HeadAwaited) { 1000 } else { 1 };
+    let until = Instant::now() + limits::PROXY_HEAD * patience;
+    waiting.push_back((at, Waiting { stream, peer, until }));
+    Ok(())
 }
 
 /// Who may say whose connection it passes on; `None` if nobody is to.

@@ -31,6 +31,9 @@ pub(super) struct ListenSocket<L> {
 #[derive(Debug)]
 pub(super) struct Acceptor<L> {
     pub(super) list: Spots<ListenSocket<L>>,
+    /// At one of them connections may wait. Turns are many and listeners too, so that not all of them are
+    /// looked at every time.
+    pub(super) is_stirred: bool,
     /// Connections that there is room for.
     capacity: usize,
     /// When to try again after there was no room; [`Time::NEVER`] while there is.
@@ -41,18 +44,24 @@ pub(super) struct Acceptor<L> {
 
 impl<L> Acceptor<L> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { list: Spots::default(), capacity, paused_until: Time::NEVER, said: false }
+        Self { list: Spots::default(), is_stirred: false, capacity, paused_until: Time::NEVER, said: false }
     }
 
     pub(super) fn note(&mut self, index: usize) {
         if let Some(socket) = self.list.get_mut(index) {
             socket.waiting = true;
+            self.is_stirred = true;
         }
+    }
+
+    fn add(&mut self, listener: L, service: u16) {
+        self.list.add(ListenSocket { listener, service, waiting: true });
+        self.is_stirred = true;
     }
 
     #[inline]
     pub(super) fn has_waiting(&self) -> bool {
-        self.paused_until == Time::NEVER && self.list.iter().any(|socket| socket.waiting)
+        self.is_stirred && self.paused_until == Time::NEVER
     }
 
     pub(super) fn paused_until(&self) -> Time {
@@ -77,7 +86,7 @@ impl<L> Acceptor<L> {
 impl<N: Net> Reactor<N> {
     /// Accepts from a listener of the service of this index, from now on.
     pub fn add_listener(&mut self, listener: N::Listener, service: u16) {
-        self.acceptor.list.add(ListenSocket { listener, service, waiting: true });
+        self.acceptor.add(listener, service);
     }
 
     /// Lets in who waits.
@@ -100,6 +109,7 @@ impl<N: Net> Reactor<N> {
                 }
             }
         }
+        self.acceptor.is_stirred = self.acceptor.list.iter().any(|socket| socket.waiting);
         Ok(())
     }
 

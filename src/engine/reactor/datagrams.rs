@@ -28,6 +28,11 @@ impl<S, O> Datagrams<S, O> {
     pub(super) fn socket(&self) -> &S {
         &self.socket
     }
+
+    /// Datagrams wait, as far as is known.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting
+    }
 }
 
 impl<N: Net> Reactor<N> {
@@ -44,6 +49,7 @@ impl<N: Net> Reactor<N> {
             (outlet, Speaker::new(own, chat))
         });
         self.datagrams.add(Datagrams { socket, exchange, service, outlet, waiting: true });
+        self.datagrams_wait = true;
     }
 
     /// Sends out what the room has for the datagram socket of this index. The room offers it once; what must
@@ -87,15 +93,15 @@ impl<N: Net> Reactor<N> {
     pub(super) fn note_datagrams(&mut self, index: usize) {
         if let Some(datagrams) = self.datagrams.get_mut(index) {
             datagrams.waiting = true;
+            self.datagrams_wait = true;
         }
-    }
-
-    pub(super) fn datagrams_wait(&self) -> bool {
-        self.datagrams.iter().any(|datagrams| datagrams.waiting)
     }
 
     /// Answers on every socket until it is empty or has had its share of the turn.
     pub(super) fn answer_datagrams(&mut self) {
+        if !self.datagrams_wait {
+            return;
+        }
         for index in 0..self.datagrams.end() {
             for _ in 0..limits::DATAGRAMS_PER_TURN {
                 if !self.answer_datagram(index) {
@@ -103,6 +109,7 @@ impl<N: Net> Reactor<N> {
                 }
             }
         }
+        self.datagrams_wait = self.datagrams.iter().any(Datagrams::is_waiting);
     }
 
     /// Answers one datagram; false when there is none.

@@ -18,7 +18,7 @@ fn status(site: &Site, path: &str) -> u16 {
 #[test]
 fn a_file_comes_with_its_fields() {
     let site = Site::new();
-    let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
     fs::File::open(site.root().join("a.txt")).unwrap().set_modified(modified).unwrap();
     let reply = site.get("/a.txt");
     let (before, tag) = reply.split_once("ETag: ").unwrap();
