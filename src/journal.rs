@@ -1,13 +1,14 @@
 //! Lines that go to a file or to stdout, gathered during a turn and written at its end with one call.
 //!
 //! It never stops the loop: a pipe or a terminal that does not take the lines loses them, and how many
-//! were lost is written as soon as it takes lines again. A file on a disk is written to at once.
+//! were lost is written as soon as it takes lines again. A file on a disk is written to at once; a full disk
+//! loses lines in the same way. That it began is said in the daemon's log.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -21,6 +22,7 @@ const PIECE: usize = limits::LOG_LINE;
 /// See the module.
 #[derive(Debug)]
 pub struct Journal {
+    path: PathBuf,
     target: Target,
     pending: Mutex<Pending>,
 }
@@ -41,19 +43,24 @@ struct Pending {
     lost: u64,
 }
 
+/// Whether a path is how stdout is asked for.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 impl Journal {
     /// Opens a file to append to, or stdout if the path is `-`.
     ///
     /// # Errors
     /// The file cannot be created or written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let target = if path == Path::new("-") {
+        let target = if is_stdout(path) {
             Target::Stdout
         } else {
             let file = OpenOptions::new().create(true).append(true).open(path)?;
             if file.metadata()?.is_file() { Target::Regular(file) } else { Target::Special(file) }
         };
-        Ok(Self { target, pending: Mutex::default() })
+        Ok(Self { path: path.to_owned(), target, pending: Mutex::default() })
     }
 
     /// Adds a line, of which a pipe or a terminal gets at most [`limits::LOG_LINE`] bytes; true if it is the first since the last
@@ -75,6 +82,15 @@ impl Journal {
     }
 
     fn write(&self, pending: &mut Pending) {
+        let had_lost = pending.lost > 0;
+        self.write_to_target(pending);
+        if pending.lost > 0 && !had_lost {
+            let path = self.path.display();
+            log::warn!("{path} takes no more lines: they are lost until it does, and counted there");
+        }
+    }
+
+    fn write_to_target(&self, pending: &mut Pending) {
         let whole = usize::MAX;
         match &self.target {
             Target::Regular(file) => pending.write(file.as_fd(), whole, |_| true),

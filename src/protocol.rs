@@ -232,12 +232,13 @@ pub trait Protocol: Handler + Sized {
         Ok(())
     }
 
-    /// A directory of this service whose files no service may show: what strangers send is not handed on.
+    /// A directory of this service, or a file, that no service may show: what strangers send is not handed on,
+    /// and neither is what is noted of people.
     fn private(_options: &Self::Options) -> Option<&Path> {
         None
     }
 
-    /// Tells, before [`Protocol::prepare`], which directories are private to some service.
+    /// Tells, before [`Protocol::prepare`], what is private to some service.
     fn keep_out(_options: &Self::Options, _private: &[PathBuf]) {}
 
     /// Whether the daemon is to stop when this service has done its work once.

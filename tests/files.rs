@@ -208,6 +208,56 @@ fn a_daemon_that_is_killed_leaves_nothing() {
 }
 
 #[test]
+fn what_is_noted_of_people_is_not_served() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("hello.txt"), "Hello").unwrap();
+    let at = |name: &str| root.path().join(name).display().to_string();
+    let roots = ["http", "download"].map(|service| format!("{service}.root={}", root.path().display()));
+    let daemon = Start::engine("reactor")
+        .set(&roots[0])
+        .set(&roots[1])
+        .set(&format!("http.access_log={}", at("access.log")))
+        .set(&format!("chat.transcript={}", at("chat.txt")))
+        .run();
+    let url = |path: &str| format!("http://{}/{path}", daemon.tcp("http"));
+    let ask = |path: &str| text(&client(root.path(), &["get", &url(path), "--output", "-"]).stdout);
+    assert_eq!(ask("hello.txt"), "Hello");
+    for name in ["access.log", "chat.txt"] {
+        wait_for(PATIENCE, || root.path().join(name).exists().then_some(())).unwrap();
+        assert!(ask(name).starts_with("404 Not Found"), "{name}");
+        assert!(!ask("").contains(name), "{name} in {}", ask(""));
+    }
+    let mut reader = connect(&daemon, "download");
+    reader.write_all(b"/list\n").unwrap();
+    reader.shutdown(Shutdown::Write).unwrap();
+    assert!(rest(&mut reader).starts_with("5 hello.txt\nend "));
+    assert!(
+        fs::read_to_string(root.path().join("access.log"))
+            .unwrap()
+            .contains("\"GET /chat.txt HTTP/1.1\" 404 ")
+    );
+}
+
+#[test]
+fn a_log_that_takes_no_lines_is_spoken_of_once() {
+    // Of the processes each would say so.
+    for engine in ["reactor", "threads"] {
+        let daemon = Start::engine(engine).set("http.access_log=/dev/full").run();
+        let url = format!("http://{}/hello.txt", daemon.tcp("http"));
+        for _ in 0..3 {
+            assert_eq!(succeed(&daemon.path(""), &["get", &url, "--output", "-"]), "Hello there\n");
+        }
+        let said = || {
+            fs::read_to_string(daemon.path("stderr"))
+                .unwrap()
+                .matches("/dev/full takes no more lines")
+                .count()
+        };
+        assert_eq!(wait_for(PATIENCE, || (said() > 0).then(said)), Some(1), "{engine}: {}", daemon.output());
+    }
+}
+
+#[test]
 fn what_a_daemon_left_on_a_lesser_file_system_is_removed_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     for name in [".switchboard-1-2-3.part", "mine", ".mine"] {

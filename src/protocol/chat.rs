@@ -4,12 +4,14 @@
 //! raw style there are no names, notices or commands: the text alone goes from one to all others.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::line::{Line, LineProtocol, Rules, refuse_http, refuse_long};
 use super::{Cx, Flow, Protocol, Why};
 use crate::framing::{Message, Telnet};
+use crate::journal::is_stdout;
 use crate::room::{Kind, MemberId, Saying};
 use crate::time::Time;
 
@@ -39,6 +41,10 @@ impl Protocol for Line<Chat> {
 
     fn prepare(options: &Options) -> Result<(), String> {
         options.prepare()
+    }
+
+    fn private(options: &Options) -> Option<&Path> {
+        options.transcript.as_deref().filter(|path| !is_stdout(path))
     }
 
     fn new(options: &Arc<Options>) -> Self {

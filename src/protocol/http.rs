@@ -5,7 +5,7 @@
 //! `send`), most often from the `cache`, or with a `listing`. Where a request could be read in two ways it
 //! is refused and the connection closes, so that nothing behind it is ever taken for a request.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use self::request::{Exchange, Framing, Request};
 use self::serve::{AtOnce, Served, at_once, serve};
 use self::stage::{Marks, Stage, Waiting, Work};
 use super::{Cx, Flow, Handler, Protocol, Why};
+use crate::journal::is_stdout;
 use crate::limits;
 
 mod access;
@@ -76,6 +77,10 @@ impl Protocol for Http {
 
     fn prepare(options: &Options) -> Result<(), String> {
         options.prepare()
+    }
+
+    fn private(options: &Options) -> Option<&Path> {
+        options.access_log.as_deref().filter(|path| !is_stdout(path))
     }
 
     fn keep_out(options: &Options, private: &[PathBuf]) {

@@ -48,7 +48,7 @@ pub struct Options {
     /// matter.
     #[serde(with = "duration")]
     pub progress_timeout: Duration,
-    /// Directories that are not served wherever they are: those of uploads.
+    /// What is not served wherever it is: directories of uploads, logs, transcripts.
     #[serde(skip)]
     pub(super) private: OnceLock<Vec<PathBuf>>,
     /// What is open, once it is.
@@ -98,7 +98,7 @@ impl Options {
         self.site.get()
     }
 
-    /// The directories that are not served.
+    /// What is not served.
     pub(super) fn private(&self) -> &[PathBuf] {
         self.private.get().map(Vec::as_slice).unwrap_or_default()
     }

@@ -16,7 +16,7 @@ pub(in crate::protocol) struct Root {
     dir: Dir,
     /// Symbolic links may lead anywhere.
     is_open: bool,
-    /// Directories below it that nobody may see, without symbolic links.
+    /// Directories and files below it that nobody may see, without symbolic links.
     private: Vec<PathBuf>,
 }
 
@@ -33,7 +33,7 @@ pub(in crate::protocol) enum Found {
 
 impl Root {
     /// Opens the directory at `path`, wherever that is; `is_open` lets symbolic links lead out of it.
-    /// What lies in one of the `private` directories is not there for anybody.
+    /// What is `private`, or lies in a directory that is, is not there for anybody.
     ///
     /// # Errors
     /// It does not exist, is no directory, or cannot be opened; or it is itself private.
