@@ -271,15 +271,16 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
     number.ok_or_else(|| Refusal::bad("Content-Length is not one decimal number that fits"))
 }
 
-/// `chunked` must come last and once (RFC 9112, section 6.1); it is the only coding known here.
+/// `chunked` must come last and once: where it does not, nobody can tell where the request ends (RFC 9112,
+/// sections 6.1 and 6.3). It is the only coding known here.
 fn chunked(value: &[u8]) -> Result<Framing, Refusal> {
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     if is_chunked(value) {
         return Ok(Framing::Chunked);
     }
     let mut codings = value.rsplit(|b| *b == b',').map(<[u8]>::trim_ascii);
-    let last = codings.next().unwrap_or_default();
-    if last.is_empty() || codings.any(|coding| coding.is_empty() || is_chunked(coding)) {
+    let ends_chunked = codings.next().is_some_and(is_chunked);
+    if !ends_chunked || codings.any(|coding| coding.is_empty() || is_chunked(coding)) {
         return Err(Refusal::bad("Transfer-Encoding is not a list of codings with chunked at its end"));
     }
     Err(Refusal::closing(Status::NOT_IMPLEMENTED, "the only transfer coding known here is chunked"))
