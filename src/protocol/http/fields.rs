@@ -286,17 +286,54 @@ fn chunked(value: &[u8]) -> Result<Framing, Refusal> {
     Err(Refusal::closing(Status::NOT_IMPLEMENTED, "the only transfer coding known here is chunked"))
 }
 
+/// What may stand in the name of a host beside letters and digits (RFC 3986, section 3.2.2), and encoded bytes.
+static HOST: [bool; 256] = table(b"-._~!$&'()*+,;=");
+
 /// A host and perhaps a port (RFC 3986, section 3.2), without user information.
 pub(super) fn is_authority(value: &[u8]) -> bool {
-    static HOST: [bool; 256] = table(b"-._~%!$&'()*+,;=");
-    if let [b'[', literal @ ..] = value {
-        let Some(end) = literal.iter().position(|b| *b == b']') else { return false };
-        let (address, port) = literal.split_at_checked(end).unwrap_or_default();
-        let address = std::str::from_utf8(address).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
-        return address.is_some() && is_port(port.get(1..).unwrap_or_default());
-    }
     let host = prefix(value, &HOST);
-    host > 0 && is_port(value.get(host..).unwrap_or_default())
+    (host > 0 && is_port(value.get(host..).unwrap_or_default())) || is_unusual(value, host)
+}
+
+/// The same for an address in brackets, and a name whose first `plain` bytes are followed by an encoded one.
+/// Hardly a request has one, and none but those pays for it.
+#[cold]
+fn is_unusual(value: &[u8], plain: usize) -> bool {
+    if let [b'[', literal @ ..] = value {
+        return is_literal(literal);
+    }
+    let mut rest = value.get(plain..).unwrap_or_default();
+    let is_encoded = rest.starts_with(b"%");
+    while let [b'%', a, b, behind @ ..] = rest
+        && a.is_ascii_hexdigit()
+        && b.is_ascii_hexdigit()
+    {
+        rest = behind.get(prefix(behind, &HOST)..).unwrap_or_default();
+    }
+    is_encoded && is_port(rest)
+}
+
+/// An address behind its bracket, and perhaps a port.
+fn is_literal(literal: &[u8]) -> bool {
+    let Some(end) = literal.iter().position(|b| *b == b']') else { return false };
+    let (address, port) = literal.split_at_checked(end).unwrap_or_default();
+    let is_address = match address {
+        [b'v' | b'V', future @ ..] => is_future(future),
+        _ => std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok()),
+    };
+    is_address && is_port(port.get(1..).unwrap_or_default())
+}
+
+/// An address of a version to come, behind its `v`: the version, a dot, and anything that a name may have, or
+/// colons.
+fn is_future(address: &[u8]) -> bool {
+    let version = address.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    match address.split_at_checked(version) {
+        Some(([_, ..], [b'.', name @ ..])) => {
+            !name.is_empty() && name.split(|b| *b == b':').all(|part| prefix(part, &HOST) == part.len())
+        }
+        _ => false,
+    }
 }
 
 /// Nothing, or a colon and a port; RFC 3986 lets the number be missing.
