@@ -161,7 +161,8 @@ pub struct ServeArgs {
     #[arg(value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub hidden: bool,
 
-    /// Answer with this file of the root where there is none [e.g. --not-found 404.html]
+    /// Answer with this file where there is none: below the root, its path relative to that
+    /// [e.g. --not-found 404.html]
     #[arg(long, env = "SWITCHBOARD_NOT_FOUND", value_name = "FILE", hide_env = true)]
     #[arg(help_heading = "Files")]
     pub not_found: Option<PathBuf>,

@@ -87,8 +87,8 @@ impl Place {
 impl Entry {
     fn new(service: &Service, place: Place) -> Self {
         let row = service.row;
-        let Row { name: protocol, does, source, try_it, .. } = *row;
-        Self { name: service.name.clone(), protocol, does, source, place, try_it }
+        let Row { name: protocol, source, try_it, .. } = *row;
+        Self { name: service.name.clone(), protocol, does: service.does(), source, place, try_it }
     }
 
     /// `tcp`, `udp`, `tcp+udp` or `unix`.

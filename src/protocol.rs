@@ -251,6 +251,11 @@ pub trait Protocol: Handler + Sized {
         true
     }
 
+    /// What a service with these options does, in a few words, where that is not what [`Row::does`] says.
+    fn does(_options: &Self::Options) -> Option<&'static str> {
+        None
+    }
+
     /// Which network a service of [`Transport::Lan`] speaks to; its port and its addresses are the
     /// service's.
     fn network(_options: &Self::Options) -> Place {

@@ -23,6 +23,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// What it does with the options that it has, in a few words.
+    pub fn does(&self) -> &'static str {
+        self.options.does().unwrap_or(self.row.does)
+    }
+
     /// The state machine of a new connection.
     pub fn session(&self) -> Session {
         self.options.session()

@@ -218,7 +218,7 @@ fn row(name: &str, service: &Service, spot: &Spot, layout: Layout) -> Vec<Cell> 
         Cell::new(Style::Dim, spot.transport()),
     ];
     if layout == Layout::Full {
-        cells.push(Cell::new(Style::Plain, service.row.does));
+        cells.push(Cell::new(Style::Plain, service.does()));
     }
     cells.push(Cell::new(Style::Try, spot.try_it(service.row)));
     cells

@@ -91,6 +91,10 @@ impl Protocol for Http {
         false
     }
 
+    fn does(options: &Options) -> Option<&'static str> {
+        (!options.listing).then_some("files of a directory, without listings")
+    }
+
     fn new(options: &Arc<Options>) -> Self {
         Self(Stage::new(options))
     }

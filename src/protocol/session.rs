@@ -122,6 +122,13 @@ macro_rules! protocols {
                 }
             }
 
+            /// See [`Protocol::does`].
+            pub fn does(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant(options) => <$handler as Protocol>::does(options),)*
+                }
+            }
+
             /// The network that it speaks to, if it does: see [`Protocol::network`].
             pub fn network(&self) -> Place {
                 match self {

@@ -5,17 +5,18 @@ use crate::bind::Refused;
 use crate::protocol::Options;
 use crate::service::Listener;
 
+fn service(name: &str, options: &str) -> Service {
+    let row = Row::find(name).unwrap();
+    Service {
+        name: name.to_owned(),
+        row,
+        options: Options::parse(row.kind, options.parse().unwrap()).unwrap(),
+        policy: crate::access::Policy::default(),
+    }
+}
+
 fn services() -> Vec<Service> {
-    let service = |name: &str| {
-        let row = Row::find(name).unwrap();
-        Service {
-            name: name.to_owned(),
-            row,
-            options: Options::parse(row.kind, toml::Table::new()).unwrap(),
-            policy: crate::access::Policy::default(),
-        }
-    };
-    ["http", "echo", "chat"].map(service).into()
+    ["http", "echo", "chat"].map(|name| service(name, "")).into()
 }
 
 fn bound() -> Bound {
@@ -55,6 +56,25 @@ fn a_wide_screen_shows_everything() {
         "Ctrl-C (or Esc) stops it",
     ];
     assert_eq!(text(usize::MAX).lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_a_service_does_follows_its_options() {
+    let (bound, screen) = (bound(), Screen { columns: usize::MAX, colours: false });
+    let mut services = services();
+    let words = |services: &[Service]| {
+        let start = Start { services, bound: &bound, descriptors: 1082, keys: true }.text(&screen);
+        // The console's page has the same words.
+        let spots: Vec<_> = bound.listeners.iter().map(Listener::spot).collect();
+        let entries = crate::directory::entries(services, &spots);
+        assert!(
+            start.lines().any(|row| row.trim_start().starts_with("http ") && row.contains(entries[0].does))
+        );
+        entries[0].does
+    };
+    assert_eq!(words(&services), "files of a directory, with listings");
+    services[0] = service("http", "listing = false");
+    assert_eq!(words(&services), "files of a directory, without listings");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::fields::body_too_long;
 use super::refusal::Refusal;
-use super::request::{Framing, is_token};
+use super::request::{Framing, is_token, token};
 use crate::input::Input;
 use crate::limits;
 
@@ -118,34 +118,58 @@ fn line<'a>(input: &mut Input<'a>, max: usize, too_long: &'static str) -> Result
 fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
     let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
     let (size, extensions) = line.split_at_checked(digits).unwrap_or_default();
-    if !extensions.is_empty() && !extensions.strip_prefix(b";").is_some_and(are_extensions) {
+    if !are_extensions(extensions) {
         return Err(Refusal::bad("a chunk's size is followed by something else than extensions"));
     }
     let size = std::str::from_utf8(size).ok().and_then(|size| u64::from_str_radix(size, 16).ok());
     size.ok_or_else(|| Refusal::bad("a chunk's size is not a hexadecimal number that fits"))
 }
 
-/// `name`, `name=token` or `name="text"`, separated by semicolons, without blanks between them.
-fn are_extensions(bytes: &[u8]) -> bool {
-    let name = bytes.iter().take_while(|b| is_token(&[**b])).count();
-    match bytes.get(name..).unwrap_or_default() {
-        [] => name > 0,
-        [b';', rest @ ..] => name > 0 && are_extensions(rest),
-        [b'=', value @ ..] => name > 0 && is_value(value),
-        _ => false,
+/// Extensions, each `;name`, `;name=token` or `;name="text"`, where blanks may stand around the semicolon
+/// and the equals sign (RFC 9112, section 7.1.1). None behind the last: the grammar has no room for them.
+fn are_extensions(mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        let Some(behind) = extension(bytes) else { return false };
+        bytes = behind;
+    }
+    true
+}
+
+/// What follows the extension that `bytes` begin with.
+fn extension(bytes: &[u8]) -> Option<&[u8]> {
+    let name = past_blanks(past_blanks(bytes).strip_prefix(b";")?);
+    let behind = past_token(name)?;
+    match past_blanks(behind).strip_prefix(b"=") {
+        Some(value) => past_value(past_blanks(value)),
+        None => Some(behind),
     }
 }
 
-/// The value of an extension, and the extensions behind it.
-fn is_value(bytes: &[u8]) -> bool {
-    let length = match bytes.strip_prefix(b"\"") {
-        Some(quoted) => quoted.iter().position(|b| *b == b'"').map_or(0, |end| end + 2),
-        None => bytes.iter().take_while(|b| is_token(&[**b])).count(),
-    };
-    let (value, rest) = bytes.split_at_checked(length).unwrap_or_default();
-    // A backslash could hide a quotation mark; nobody needs one here.
-    let sound = !value.is_empty() && !value.iter().any(|b| b.is_ascii_control() || *b == b'\\');
-    sound && (rest.is_empty() || rest.strip_prefix(b";").is_some_and(are_extensions))
+/// What follows the value that `bytes` begin with: a token, or text in quotation marks (RFC 9110, 5.6.4).
+fn past_value(bytes: &[u8]) -> Option<&[u8]> {
+    let Some(mut text) = bytes.strip_prefix(b"\"") else { return past_token(bytes) };
+    loop {
+        text = match text {
+            [b'"', behind @ ..] => return Some(behind),
+            [b'\\', escaped, behind @ ..] if is_text(*escaped) => behind,
+            [b, behind @ ..] if is_text(*b) && *b != b'\\' => behind,
+            _ => return None,
+        }
+    }
+}
+
+fn past_token(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(token(bytes)..).filter(|behind| behind.len() < bytes.len())
+}
+
+fn past_blanks(bytes: &[u8]) -> &[u8] {
+    let blanks = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    bytes.get(blanks..).unwrap_or_default()
+}
+
+/// Whether a byte may stand in a quotation or in the value of a field.
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 fn check_field(line: &[u8]) -> Result<(), Refusal> {
@@ -153,9 +177,113 @@ fn check_field(line: &[u8]) -> Result<(), Refusal> {
     let Some((name, value)) = colon.and_then(|at| line.split_at_checked(at)) else {
         return Err(Refusal::bad("a trailer field has no colon"));
     };
-    if is_token(name) && !value.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
+    if is_token(name) && value.iter().all(|b| is_text(*b)) {
         Ok(())
     } else {
         Err(Refusal::bad("a trailer field has a forbidden character"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may come next in the line with a chunk's size, as a machine that looks at one byte at a time.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum At {
+        Start,
+        Size,
+        /// Blanks behind the size or a value: only a semicolon may follow.
+        Gap,
+        /// Behind a semicolon.
+        Semicolon,
+        Name,
+        /// Blanks behind a name.
+        NameGap,
+        /// Behind an equals sign.
+        Equals,
+        Token,
+        Quoted,
+        Escaped,
+        /// Behind the second quotation mark.
+        Unquoted,
+        Wrong,
+    }
+
+    impl At {
+        fn next(self, byte: u8) -> Self {
+            let is_blank = byte == b' ' || byte == b'\t';
+            let is_token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let is_text = is_blank || matches!(byte, b'!'..=b'~' | 0x80..);
+            match self {
+                Self::Start | Self::Size if byte.is_ascii_hexdigit() => Self::Size,
+                Self::Size | Self::Gap | Self::Token | Self::Unquoted if is_blank => Self::Gap,
+                Self::Size | Self::Gap | Self::Name | Self::NameGap | Self::Token | Self::Unquoted
+                    if byte == b';' =>
+                {
+                    Self::Semicolon
+                }
+                Self::Semicolon if is_blank => Self::Semicolon,
+                Self::Semicolon | Self::Name if is_token => Self::Name,
+                Self::Name | Self::NameGap if is_blank => Self::NameGap,
+                Self::Name | Self::NameGap if byte == b'=' => Self::Equals,
+                Self::Equals if is_blank => Self::Equals,
+                Self::Equals if byte == b'"' => Self::Quoted,
+                Self::Equals | Self::Token if is_token => Self::Token,
+                Self::Quoted if byte == b'"' => Self::Unquoted,
+                Self::Quoted if byte == b'\\' => Self::Escaped,
+                Self::Quoted | Self::Escaped if is_text => Self::Quoted,
+                _ => Self::Wrong,
+            }
+        }
+
+        fn is_end(self) -> bool {
+            matches!(self, Self::Size | Self::Name | Self::Token | Self::Unquoted)
+        }
+    }
+
+    fn is_size_line(line: &[u8]) -> bool {
+        line.iter().fold(At::Start, |at, byte| at.next(*byte)).is_end()
+    }
+
+    /// Bytes that mean something in such a line, and a few that may not stand there.
+    fn byte() -> impl Strategy<Value = u8> {
+        prop_oneof![9 => prop::sample::select(b";;==\"\"\\ \tab1".to_vec()), 1 => any::<u8>()]
+    }
+
+    /// Extensions in every form that they may have.
+    fn extension() -> impl Strategy<Value = String> {
+        let value = prop_oneof![
+            Just(String::new()),
+            "=[ \t]{0,2}[a-z!#~]{1,3}",
+            r#"=[ \t]{0,2}"([ !#-\[\]-~\t]|\\[ -~]){0,4}""#
+        ];
+        ("[ \t]{0,2};[ \t]{0,2}[a-z0-9^_`|]{1,3}", "[ \t]{0,2}", value).prop_map(|(name, gap, value)| {
+            // Blanks may stand before an equals sign, not before the line's end.
+            if value.is_empty() { name } else { name + &gap + &value }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_size_line_is_what_the_grammar_says(bytes in prop::collection::vec(byte(), 0..12)) {
+            let line = [b"5".as_slice(), &bytes].concat();
+            prop_assert_eq!(chunk_size(&line).is_ok(), is_size_line(&line), "{}", line.escape_ascii());
+        }
+
+        #[test]
+        fn every_form_of_extensions_is_taken_and_a_hole_is_not(
+            extensions in prop::collection::vec(extension(), 0..4),
+            hole in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut line = format!("1f{}", extensions.concat()).into_bytes();
+            prop_assert_eq!(chunk_size(&line), Ok(0x1f), "{}", line.escape_ascii());
+            let hole = hole.index(line.len());
+            line[hole] = byte;
+            prop_assert_eq!(chunk_size(&line).is_ok(), is_size_line(&line), "{}", line.escape_ascii());
+        }
     }
 }

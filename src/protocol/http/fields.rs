@@ -271,31 +271,69 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
     number.ok_or_else(|| Refusal::bad("Content-Length is not one decimal number that fits"))
 }
 
-/// `chunked` must come last and once (RFC 9112, section 6.1); it is the only coding known here.
+/// `chunked` must come last and once: where it does not, nobody can tell where the request ends (RFC 9112,
+/// sections 6.1 and 6.3). It is the only coding known here.
 fn chunked(value: &[u8]) -> Result<Framing, Refusal> {
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     if is_chunked(value) {
         return Ok(Framing::Chunked);
     }
     let mut codings = value.rsplit(|b| *b == b',').map(<[u8]>::trim_ascii);
-    let last = codings.next().unwrap_or_default();
-    if last.is_empty() || codings.any(|coding| coding.is_empty() || is_chunked(coding)) {
+    let ends_chunked = codings.next().is_some_and(is_chunked);
+    if !ends_chunked || codings.any(|coding| coding.is_empty() || is_chunked(coding)) {
         return Err(Refusal::bad("Transfer-Encoding is not a list of codings with chunked at its end"));
     }
     Err(Refusal::closing(Status::NOT_IMPLEMENTED, "the only transfer coding known here is chunked"))
 }
 
+/// What may stand in the name of a host beside letters and digits (RFC 3986, section 3.2.2), and encoded bytes.
+static HOST: [bool; 256] = table(b"-._~!$&'()*+,;=");
+
 /// A host and perhaps a port (RFC 3986, section 3.2), without user information.
 pub(super) fn is_authority(value: &[u8]) -> bool {
-    static HOST: [bool; 256] = table(b"-._~%!$&'()*+,;=");
-    if let [b'[', literal @ ..] = value {
-        let Some(end) = literal.iter().position(|b| *b == b']') else { return false };
-        let (address, port) = literal.split_at_checked(end).unwrap_or_default();
-        let address = std::str::from_utf8(address).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
-        return address.is_some() && is_port(port.get(1..).unwrap_or_default());
-    }
     let host = prefix(value, &HOST);
-    host > 0 && is_port(value.get(host..).unwrap_or_default())
+    (host > 0 && is_port(value.get(host..).unwrap_or_default())) || is_unusual(value, host)
+}
+
+/// The same for an address in brackets, and a name whose first `plain` bytes are followed by an encoded one.
+/// Hardly a request has one, and none but those pays for it.
+#[cold]
+fn is_unusual(value: &[u8], plain: usize) -> bool {
+    if let [b'[', literal @ ..] = value {
+        return is_literal(literal);
+    }
+    let mut rest = value.get(plain..).unwrap_or_default();
+    let is_encoded = rest.starts_with(b"%");
+    while let [b'%', a, b, behind @ ..] = rest
+        && a.is_ascii_hexdigit()
+        && b.is_ascii_hexdigit()
+    {
+        rest = behind.get(prefix(behind, &HOST)..).unwrap_or_default();
+    }
+    is_encoded && is_port(rest)
+}
+
+/// An address behind its bracket, and perhaps a port.
+fn is_literal(literal: &[u8]) -> bool {
+    let Some(end) = literal.iter().position(|b| *b == b']') else { return false };
+    let (address, port) = literal.split_at_checked(end).unwrap_or_default();
+    let is_address = match address {
+        [b'v' | b'V', future @ ..] => is_future(future),
+        _ => std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok()),
+    };
+    is_address && is_port(port.get(1..).unwrap_or_default())
+}
+
+/// An address of a version to come, behind its `v`: the version, a dot, and anything that a name may have, or
+/// colons.
+fn is_future(address: &[u8]) -> bool {
+    let version = address.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    match address.split_at_checked(version) {
+        Some(([_, ..], [b'.', name @ ..])) => {
+            !name.is_empty() && name.split(|b| *b == b':').all(|part| prefix(part, &HOST) == part.len())
+        }
+        _ => false,
+    }
 }
 
 /// Nothing, or a colon and a port; RFC 3986 lets the number be missing.

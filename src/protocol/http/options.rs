@@ -1,7 +1,7 @@
 //! What an `http` service may be told.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct Options {
     pub hidden: bool,
     /// Whether symbolic links may lead out of the root; not by default.
     pub follow_symlinks: bool,
-    /// A file below the root that is the body of every 404; none by default.
+    /// A file below the root, by its path from there, that is the body of every 404; none by default.
     pub not_found: Option<PathBuf>,
     /// Whether pages of other origins may read everything here (CORS); not by default.
     pub cors: bool,
@@ -116,13 +116,46 @@ impl Options {
         }
         let site = self.site().map_err(|error| explain("serve", &self.root, &error))?;
         if let Some(path) = &self.not_found {
-            site.not_found(self).map_err(|error| explain("use", path, &error))?;
+            self.check_page(path, site)?;
         }
         if let Some(path) = &self.access_log {
             site.open_log(path).map_err(|error| explain("write", path, &error))?;
         }
         Ok(())
     }
+
+    /// Makes sure that the page for what is not found can be sent.
+    fn check_page(&self, path: &Path, site: &Site) -> Result<(), String> {
+        if !is_below(path) {
+            let (path, root) = (path.display(), self.root.display());
+            return Err(format!(
+                "cannot use {path}: it must be below the root ({root}), and named from there"
+            ));
+        }
+        // The whole path: who has named it from somewhere else sees where it was looked for.
+        let whole = self.root.join(path);
+        site.not_found(self).map_err(|error| match error.raw_os_error() {
+            // The sandbox speaks of a file system.
+            None if error.kind() == io::ErrorKind::PermissionDenied => {
+                format!("cannot use {}: a link leads out of the root", whole.display())
+            }
+            _ => explain("use", &whole, &error),
+        })
+    }
+}
+
+/// Whether a path names something below where it begins, as far as the path itself tells.
+fn is_below(path: &Path) -> bool {
+    let mut depth = 0_usize;
+    path.components().all(|part| match part {
+        Component::Normal(_) => {
+            depth += 1;
+            true
+        }
+        Component::CurDir => true,
+        Component::ParentDir => depth.checked_sub(1).inspect(|up| depth = *up).is_some(),
+        Component::RootDir | Component::Prefix(_) => false,
+    })
 }
 
 fn explain(what: &str, path: &Path, error: &io::Error) -> String {

@@ -33,9 +33,25 @@ fn what_is_named_must_be_there() {
     let site = Site::new();
     let prepare = |options: Options| Http::prepare(&Options { root: site.root().to_owned(), ..options });
     let missing = Options { not_found: Some("none.html".into()), ..Options::default() };
-    assert_eq!(prepare(missing), Err("cannot use none.html: No such file or directory".to_owned()));
-    let outside = Options { not_found: Some("absolute".into()), ..Options::default() };
-    assert!(prepare(outside).is_err());
+    let root = site.root().display();
+    assert_eq!(prepare(missing), Err(format!("cannot use {root}/none.html: No such file or directory")));
+    for path in ["/etc/passwd", "../outside/passwd", "sub/../../outside/passwd", ".."] {
+        for follow_symlinks in [false, true] {
+            let outside = Options { not_found: Some(path.into()), follow_symlinks, ..Options::default() };
+            let reason = format!("it must be below the root ({root}), and named from there");
+            assert_eq!(prepare(outside), Err(format!("cannot use {path}: {reason}")));
+        }
+    }
+    for path in ["absolute", "relative", "out/passwd"] {
+        let link = Options { not_found: Some(path.into()), ..Options::default() };
+        assert_eq!(prepare(link), Err(format!("cannot use {root}/{path}: a link leads out of the root")));
+        let followed = Options { not_found: Some(path.into()), follow_symlinks: true, ..Options::default() };
+        assert_eq!(prepare(followed), Ok(()));
+    }
+    for path in ["a.txt", "./sub/../a.txt", "sub/inside"] {
+        let inside = Options { not_found: Some(path.into()), ..Options::default() };
+        assert_eq!(prepare(inside), Ok(()), "{path}");
+    }
     let log = Options { access_log: Some(site.root().join("no/log")), ..Options::default() };
     assert!(prepare(log).is_err_and(|message| message.ends_with("No such file or directory")));
     let forged = Options { cache_control: "a\r\nX: y".to_owned(), ..Options::default() };

@@ -81,7 +81,8 @@ pub(crate) fn fill_forms(root: &Path) {
     ] {
         put(root, path, content.as_bytes(), at);
     }
-    let types = "html css js mjs md txt json jsonl wasm webp avif svg woff2 pcapng unknown";
+    let types =
+        "html css js mjs cjs jsx ts tsx md txt json jsonl ndjson wasm webp avif svg woff2 pcapng unknown";
     types.split(' ').for_each(|extension| put(root, &format!("t/a.{extension}"), b"x", 100));
 }
 
