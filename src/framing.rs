@@ -213,6 +213,12 @@ impl Lines {
         }
     }
 
+    /// Whether a tail is longer than a message of `max` bytes may be: it waits a little beyond that, for a line
+    /// end or for telnet to show itself.
+    pub fn is_too_long(tail: &[u8], max: usize) -> bool {
+        tail.strip_suffix(b"\r").unwrap_or(tail).len() > max
+    }
+
     /// Takes the tail as a message: because it was quiet for the pause, because the input has ended,
     /// or because the protocol knows that it is complete. `None` when there is none.
     pub fn take_tail<'a>(&mut self, input: &mut Input<'a>, out: &mut Out) -> Option<Message<'a>> {

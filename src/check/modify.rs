@@ -11,7 +11,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         P,
         "longest_line",
-        "a line of 65,536 bytes is answered",
+        "a line of 65,536 bytes is answered, a longer one refused",
         "a recv buffer of fixed size",
         longest_line,
     )
@@ -79,7 +79,13 @@ fn ask(client: &mut Client) -> Outcome {
 
 fn longest_line(target: &Target) -> Outcome {
     let name = name(target)?;
-    exchange(&mut Client::connect(target)?, &vec![b'x'; 65_536], &name, b"\n")
+    for end in [&b"\n"[..], b""] {
+        exchange(&mut Client::connect(target)?, &vec![b'x'; 65_536], &name, end)?;
+        let mut client = Client::connect(target)?;
+        let refusal = b"error: a line may have 65536 bytes at the most; closing\r\n";
+        client.send(&[&vec![b'x'; 65_537], end].concat())?.expect(refusal)?.expect_eof()?;
+    }
+    Ok(())
 }
 
 fn half_close(target: &Target) -> Outcome {

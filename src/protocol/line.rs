@@ -239,6 +239,9 @@ impl<T: LineProtocol> State<T> {
     }
 
     fn take_tail(&mut self, cx: &mut Cx<'_>) -> Flow {
+        if Lines::is_too_long(cx.input.rest(), self.protocol.rules().max_line) {
+            return self.protocol.too_long(cx);
+        }
         let flow = match self.lines.take_tail(&mut cx.input, cx.out) {
             Some(message) => self.protocol.message(&message, cx),
             None => Flow::Continue,
