@@ -12,6 +12,7 @@ use super::place::{Place, Problem};
 use crate::framing::End;
 use crate::limits;
 use crate::protocol::Cx;
+use crate::ration::Claim;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,19 +26,21 @@ pub(super) struct Listing {
     count: usize,
     is_cut: bool,
     end: End,
+    claim: Claim,
 }
 
 impl Listing {
     /// Begins to read.
     pub(super) fn begin(options: Arc<Options>, place: Place, dir: &Dir, end: End) -> Result<Self, Problem> {
         let reader = Some(dir.entries().map_err(|error| Problem::of(&error))?);
-        Ok(Self { options, place, reader, entries: BTreeMap::new(), count: 0, is_cut: false, end })
+        let (entries, claim) = (BTreeMap::new(), Claim::default());
+        Ok(Self { options, place, reader, entries, count: 0, is_cut: false, end, claim })
     }
 
     /// Goes on until the output is full or a slice has been read; true when all is queued.
     pub(super) fn go_on(&mut self, cx: &mut Cx<'_>) -> bool {
         if self.reader.is_some() {
-            self.read();
+            self.read(cx);
         }
         if self.reader.is_some() {
             return false;
@@ -62,10 +65,11 @@ impl Listing {
         false
     }
 
-    /// Reads a slice of the directory. An error ends it: what could be read is shown.
-    fn read(&mut self) {
+    /// Reads a slice of the directory, as large as its part of the turn. An error ends it: what could be read is
+    /// shown.
+    fn read(&mut self, cx: &Cx<'_>) {
         let Some(mut reader) = self.reader.take() else { return };
-        for _ in 0..limits::LISTING_PER_TURN {
+        for _ in 0..cx.shared.ration.part(&mut self.claim) {
             let Some(Ok(entry)) = reader.next() else { return };
             if self.count >= limits::LISTING_ENTRIES {
                 self.is_cut = true;
