@@ -151,6 +151,7 @@ fn a_huge_list_is_read_in_slices_and_what_comes_behind_it_waits() {
     let mut peer = bench.connect();
     bench.call(&mut peer, |conn, env| conn.input(b"/list many\n", env));
     assert!(peer.said.is_empty() && peer.conn.has_turn());
+    assert!(peer.conn.holds() > limits::LONG_WORK_PART * 5, "what has been read counts");
     // More may come while it is read: it is answered in its turn. So is the end.
     bench.call(&mut peer, |conn, env| conn.input(b"/get a.txt\n", env));
     bench.call(&mut peer, Conn::peer_done);
