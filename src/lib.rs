@@ -28,7 +28,7 @@
 //! 8. **The clients.** [`client`]: blocking programs with deadlines, one file each.
 //! 9. **The load.** [`load`]: thousands of connections to a server, from the other side of the same poll.
 //!
-//! What could make everybody wait, such as a disk, is a [`helper`]'s. [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
+//! What could make everybody wait, such as a disk, is a [`helper`]'s; what takes long asks for its [`ration`] of a turn. [`limits`] holds every bound, [`timer`] the deadlines, [`escape`] what makes strangers' bytes safe to show.
 //!
 //! # A byte's way
 //!
@@ -71,6 +71,7 @@ pub mod privileges;
 pub mod program;
 pub mod protocol;
 pub mod proxy;
+pub mod ration;
 pub mod renewal;
 pub mod room;
 pub mod service;

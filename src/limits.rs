@@ -34,10 +34,18 @@ pub const HTTP_CACHE_TRUST: Duration = Duration::from_secs(1);
 pub const WEBSOCKET_MESSAGE: usize = 16 * 1024 * 1024;
 /// How long the peer of a WebSocket may take to answer a close frame.
 pub const WEBSOCKET_CLOSE: Duration = Duration::from_secs(2);
-/// Entries of a directory looked at in a turn: each costs about 2 us.
-pub const LISTING_PER_TURN: usize = 512;
 /// Entries that a listing shows at the most; it says so when there are more.
 pub const LISTING_ENTRIES: usize = 100_000;
+/// Up to so many entries a listing is sent at once, with its length.
+pub const LISTING_AT_ONCE: usize = 512;
+/// What all listings of a site with more entries than that may hold together. One entry takes less than 50 bytes
+/// with a name of a dozen; with the longest names there still is room for one listing of the most entries.
+pub const LISTINGS_BYTES: usize = 64 * 1024 * 1024;
+/// What all long work together may do in a turn: units of one or two microseconds, such as an entry of a directory
+/// that is looked at, or a row that is made into text.
+pub const LONG_WORK_PER_TURN: usize = 256;
+/// The part of it that one connection gets at a time.
+pub const LONG_WORK_PART: usize = 64;
 
 /// What of a file comes together before the helper writes it.
 pub const UPLOAD_CHUNK: usize = 256 * 1024;
@@ -162,6 +170,8 @@ const _: () = assert!(READ_BUFFER <= READ_PER_TURN);
 const _: () = assert!(FILE_PER_TURN <= FILE_PER_TURN_ALONE);
 const _: () = assert!((HTTP_CACHE_FILES as u64) < SPARE_DESCRIPTORS);
 const _: () = assert!(HTTP_SMALL_FILE < HTTP_CACHE_BYTES / 4);
+const _: () = assert!(LISTING_ENTRIES * (64 + 2 * 255) <= LISTINGS_BYTES);
+const _: () = assert!(LONG_WORK_PART <= LONG_WORK_PER_TURN);
 const _: () = assert!(DATAGRAM <= READ_BUFFER);
 const _: () = assert!(MAX_LINE + READ_BUFFER <= PENDING_INPUT);
 const _: () = assert!(UPLOAD_LINE + READ_BUFFER <= PENDING_INPUT);

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use crate::directory::Entry;
 use crate::journal::Journal;
 use crate::observer::Observer;
+use crate::ration::Ration;
 use crate::room::Rooms;
 use crate::show::Show;
 
@@ -27,6 +28,8 @@ pub struct Shared {
     show: Show,
     /// What is noted of connections.
     pub observer: Observer,
+    /// What long work may do in a turn.
+    pub ration: Ration,
     web_address: OnceLock<String>,
     directory: Mutex<Arc<Vec<Entry>>>,
     /// Journals that got lines in this turn.
@@ -52,6 +55,7 @@ impl Shared {
             room_changed: Condvar::new(),
             show,
             observer: Observer::default(),
+            ration: Ration::default(),
             web_address: OnceLock::new(),
             directory: Mutex::default(),
             journals: Mutex::default(),
@@ -112,9 +116,10 @@ impl Shared {
         }
     }
 
-    /// Writes what was noted: an engine calls this at the end of every turn.
+    /// Writes what was noted, and renews what long work may do: an engine calls this at the end of every turn.
     #[inline]
     pub fn end_turn(&self) {
+        self.ration.renew();
         // A plain load, so that it costs nothing where nothing is noted.
         if self.has_lines.load(Ordering::Acquire) {
             self.write_journals();

@@ -142,9 +142,13 @@ fn in_and_out(page: &mut Page, url: &str) {
 
 fn every_light_and_size(page: &mut Page, url: &str, dir: &Path) {
     let mut looks = Vec::new();
-    for (name, width, height, is_mobile) in
-        [("desk", 1200, 800, false), ("phone", 390, 800, true), ("small", 320, 568, true)]
-    {
+    for (name, width, height, is_mobile) in [
+        ("desk", 1200, 800, false),
+        ("phone", 390, 800, true),
+        ("narrow", 375, 667, true),
+        ("narrower", 360, 640, true),
+        ("small", 320, 568, true),
+    ] {
         for is_dark in [false, true] {
             page.emulate(width, height, is_mobile, is_dark);
             page.goto(url);
@@ -154,6 +158,7 @@ fn every_light_and_size(page: &mut Page, url: &str, dir: &Path) {
             let height = page.eval("document.querySelector('tbody a').getBoundingClientRect().height");
             let least = if is_mobile { 44.0 } else { 32.0 };
             assert!(height.as_f64().unwrap() >= least, "{name}: a row is {height} high");
+            everything_is_there(page, name, width);
             assert!(contrast(page) >= 4.5, "{name}: text is hard to read, dark: {is_dark}");
             looks.push(page.eval("getComputedStyle(document.body).backgroundColor"));
             let shade = if is_dark { "dark" } else { "light" };
@@ -169,6 +174,23 @@ fn every_light_and_size(page: &mut Page, url: &str, dir: &Path) {
             }
         }
     }
+}
+
+/// Sizes, times and the headings to sort by them can be seen whole, on whatever device, and reached by a finger.
+fn everything_is_there(page: &mut Page, name: &str, width: u32) {
+    let js =
+        "[...document.querySelectorAll('th a, tbody td:not(:empty) time, tbody td:nth-child(2):not(:empty)')]
+        .map(e => e.getBoundingClientRect())
+        .map(r => [r.width, r.height, r.left, r.right])";
+    let places: Vec<[f64; 4]> = serde_json::from_value(page.eval(js)).unwrap();
+    // Of three headings, of a folder's time, of each file's time and size.
+    assert_eq!(places.len(), 3 + 1 + 2 * FILES.len(), "{name}");
+    for [across, high, left, right] in places {
+        let is_seen = across > 20.0 && high > 10.0 && left >= 0.0 && right <= f64::from(width);
+        assert!(is_seen, "{name}: {across} by {high} from {left} to {right}");
+    }
+    let clock = page.eval("getComputedStyle(document.querySelector('time span')).display");
+    assert!(clock != "none" || width > 480, "{name}: there is room for the clock");
 }
 
 /// The least contrast of any text of the page to what is behind it, by the formula of WCAG 2.

@@ -85,6 +85,7 @@ impl Bench {
     /// Does what the connection waits for, until it waits for its peer.
     pub(super) fn settle(&mut self, peer: &mut Peering) {
         loop {
+            self.shared.end_turn();
             let jobs = self.pool.take_jobs();
             if jobs.is_empty() && !peer.conn.has_turn() {
                 return;

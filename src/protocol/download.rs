@@ -121,6 +121,10 @@ impl Protocol for Line<Download> {
 }
 
 impl LineProtocol for Download {
+    fn holds(&self) -> usize {
+        if let Some(Work::Listing(listing)) = &self.work { listing.holds() } else { 0 }
+    }
+
     fn rules(&self) -> Rules {
         let quiet = self.is_sending.then_some(self.options.progress_timeout);
         Rules { max_line: limits::DOWNLOAD_LINE, quiet, ..Rules::default() }

@@ -21,11 +21,13 @@ use super::{Cx, Flow, Handler, Protocol, Why};
 use crate::journal::is_stdout;
 use crate::limits;
 
+mod accept;
 mod access;
 mod body;
 mod cache;
 mod coding;
 mod conditions;
+mod contents;
 mod fields;
 mod head;
 mod json;
@@ -40,8 +42,10 @@ mod ranges;
 mod refusal;
 pub(in crate::protocol) mod reply;
 mod request;
+mod reserve;
 mod resource;
 mod root;
+mod runs;
 mod send;
 mod serve;
 mod site;
@@ -162,6 +166,10 @@ impl Handler for Http {
 
     fn drain(&mut self, cx: &mut Cx<'_>) -> Flow {
         self.end(Why::Shutdown, cx)
+    }
+
+    fn holds(&self) -> usize {
+        self.0.holds()
     }
 
     fn closed(&mut self, cx: &mut Cx<'_>, _why: Why) {

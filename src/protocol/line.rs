@@ -125,6 +125,11 @@ pub trait LineProtocol {
     fn member(&self) -> Option<MemberId> {
         None
     }
+
+    /// See [`Handler::holds`].
+    fn holds(&self) -> usize {
+        0
+    }
 }
 
 /// A [`LineProtocol`] as a handler of bytes. Boxed, so that a session stays small.
@@ -331,6 +336,10 @@ impl<T: LineProtocol> Handler for Line<T> {
 
     fn member(&self) -> Option<MemberId> {
         self.0.protocol.member()
+    }
+
+    fn holds(&self) -> usize {
+        self.0.protocol.holds()
     }
 }
 

@@ -10,6 +10,7 @@ mod faults_on_the_wire;
 mod found;
 mod jobs;
 mod limits_of_services;
+mod listings;
 mod memory;
 mod network;
 mod rooms;

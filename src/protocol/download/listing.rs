@@ -12,6 +12,7 @@ use super::place::{Place, Problem};
 use crate::framing::End;
 use crate::limits;
 use crate::protocol::Cx;
+use crate::ration::Claim;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,28 +23,34 @@ pub(super) struct Listing {
     reader: Option<ReadDir>,
     /// Names with sizes; directories have none.
     entries: BTreeMap<Vec<u8>, Option<u64>>,
+    /// Bytes of memory in them.
+    held: usize,
     count: usize,
     is_cut: bool,
     end: End,
+    claim: Claim,
 }
 
 impl Listing {
     /// Begins to read.
     pub(super) fn begin(options: Arc<Options>, place: Place, dir: &Dir, end: End) -> Result<Self, Problem> {
         let reader = Some(dir.entries().map_err(|error| Problem::of(&error))?);
-        Ok(Self { options, place, reader, entries: BTreeMap::new(), count: 0, is_cut: false, end })
+        let (entries, claim) = (BTreeMap::new(), Claim::default());
+        Ok(Self { options, place, reader, entries, held: 0, count: 0, is_cut: false, end, claim })
     }
 
     /// Goes on until the output is full or a slice has been read; true when all is queued.
     pub(super) fn go_on(&mut self, cx: &mut Cx<'_>) -> bool {
         if self.reader.is_some() {
-            self.read();
+            self.read(cx);
         }
         if self.reader.is_some() {
             return false;
         }
         while !cx.out.is_full() {
-            let Some((name, size)) = self.entries.pop_first() else {
+            let first = self.entries.pop_first();
+            self.held = self.held.saturating_sub(first.as_ref().map_or(0, |(name, _)| weight(name)));
+            let Some((name, size)) = first else {
                 let more = if self.is_cut { " and there are more" } else { "" };
                 cx.out.print(format_args!("end {}{more}", self.count));
                 cx.out.push(self.end.or_lf());
@@ -62,10 +69,16 @@ impl Listing {
         false
     }
 
-    /// Reads a slice of the directory. An error ends it: what could be read is shown.
-    fn read(&mut self) {
+    /// Bytes of memory that it takes.
+    pub(super) fn holds(&self) -> usize {
+        self.held
+    }
+
+    /// Reads a slice of the directory, as large as its part of the turn. An error ends it: what could be read is
+    /// shown.
+    fn read(&mut self, cx: &Cx<'_>) {
         let Some(mut reader) = self.reader.take() else { return };
-        for _ in 0..limits::LISTING_PER_TURN {
+        for _ in 0..cx.shared.ration.part(&mut self.claim) {
             let Some(Ok(entry)) = reader.next() else { return };
             if self.count >= limits::LISTING_ENTRIES {
                 self.is_cut = true;
@@ -88,6 +101,7 @@ impl Listing {
         let size = metadata.is_file().then_some(metadata.len());
         if size.is_some() || metadata.is_dir() {
             self.count += 1;
+            self.held += weight(&name);
             self.entries.insert(name, size);
         }
     }
@@ -101,4 +115,9 @@ impl Listing {
         }
         if metadata.is_symlink() { root.metadata(&path).ok() } else { Some(metadata) }
     }
+}
+
+/// What a name takes: itself, its place in the tree, which is not quite full, and what the allocator adds.
+fn weight(name: &[u8]) -> usize {
+    name.len() + 2 * size_of::<(Vec<u8>, Option<u64>)>() + 16
 }

@@ -70,7 +70,7 @@ pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = (&[u8], u16)> {
 }
 
 /// `0`, `0.5`, `1.000`.
-fn thousandths(value: &[u8]) -> Option<u16> {
+pub(super) fn thousandths(value: &[u8]) -> Option<u16> {
     let (whole, fraction) = match value {
         [whole] => (*whole, &[][..]),
         [whole, b'.', fraction @ ..] if fraction.len() <= 3 => (*whole, fraction),

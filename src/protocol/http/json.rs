@@ -3,8 +3,7 @@
 use percent_encoding::percent_encode;
 use serde_json::{Value, json};
 
-use super::listing::Entry;
-use super::order::Key;
+use super::order::Entry;
 use super::page::second;
 use super::target::{NAME, Target};
 
@@ -15,14 +14,14 @@ pub(super) fn top(target: &Target) -> String {
 }
 
 /// An entry. The name of a file need not be UTF-8: `href` has it exactly.
-pub(super) fn row(key: &Key, entry: Entry, is_first: bool) -> String {
-    let (comma, slash) = (if is_first { "" } else { "," }, if key.is_file() { "" } else { "/" });
+pub(super) fn row(entry: &Entry<'_>, is_first: bool) -> String {
+    let (comma, slash) = (if is_first { "" } else { "," }, if entry.is_file { "" } else { "/" });
     let row = json!({
-        "name": String::from_utf8_lossy(key.name()),
-        "href": format!("{}{slash}", percent_encode(key.name(), NAME)),
-        "type": if key.is_file() { "file" } else { "directory" },
-        "size": key.is_file().then_some(entry.size),
-        "modified": entry.modified.and_then(second),
+        "name": String::from_utf8_lossy(entry.name),
+        "href": format!("{}{slash}", percent_encode(entry.name, NAME)),
+        "type": if entry.is_file { "file" } else { "directory" },
+        "size": entry.is_file.then_some(entry.size),
+        "modified": second(entry.modified),
     });
     format!("{comma}\n{row}")
 }

@@ -1,73 +1,62 @@
-//! A directory as a page or as JSON. A huge one is read and sent in slices, so that nobody else waits.
+//! A directory as a page or as JSON. However large, it takes a part of a turn at a time, together with all other
+//! listings, and a bounded part of memory: see [`crate::ration`] and [`super::reserve`].
 
-use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use askama::Template;
-use cap_std::fs::{Dir, DirEntry, Metadata, ReadDir};
+use cap_std::fs::Dir;
 
-use super::coding::elements;
+use super::accept::prefers_json;
+use super::contents::Contents;
+use super::json;
 use super::options::Options;
-use super::order::{Key, Place};
-use super::page::{Bottom, Row, Rows, Sums, Top};
+use super::page::{Bottom, Row, Rows, Summary, Top};
 use super::refusal::Status;
-use super::reply::{Head, Length, Sent};
+use super::reply::{self, Head, Length, Sent};
 use super::request::{Exchange, Request};
 use super::target::Target;
-use super::{json, page};
-use crate::limits;
 use crate::protocol::Cx;
+use crate::ration::Claim;
 
 pub(super) use super::order::Order;
-
-/// Rows that are made into text at once.
-const ROWS: usize = 64;
 
 /// The page is ours alone: no script, no frame, no resource from anywhere.
 const POLICY: &str = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; \
     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
     Referrer-Policy: same-origin\r\n";
 
-/// A listing of which something is still to be read or sent.
+/// It changes with every file: a cache must ask each time, and there is no tag to ask with.
+pub(super) const CACHING: &str = "Vary: Accept\r\nCache-Control: no-cache\r\n";
+
+/// A listing of which something is still to be read or sent. Nothing is sent before all has been read: until
+/// then it can be refused.
 #[derive(Debug)]
 pub(super) struct Listing {
-    options: Arc<Options>,
-    /// Below the root.
-    path: PathBuf,
-    /// Not yet exhausted. It holds descriptors.
-    reader: Option<ReadDir>,
-    /// Sorted as they come, so that no turn has to sort them all; taken from the front as they are sent.
-    entries: BTreeMap<Key, Entry>,
-    order: Order,
+    contents: Contents,
+    /// What stands before the first entry, until it is sent.
+    top: Option<String>,
+    /// What there is by now of a page that is sent at once, with its length.
+    page: String,
     is_json: bool,
-    /// No entry has been sent.
+    /// No entry has been made into text.
     is_fresh: bool,
-    sums: Sums,
     exchange: Exchange,
     sent: Sent,
-}
-
-/// What is known of an entry besides its name.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    pub(super) size: u64,
-    pub(super) modified: Option<std::time::SystemTime>,
+    claim: Claim,
 }
 
 /// What has become of a listing at first.
 #[derive(Debug)]
 pub(super) enum Begun {
-    /// It was small, or only its head was asked for: all is queued.
+    /// It was small, and all is queued.
     Done(Sent),
     /// It wants [`Listing::resume`].
     More(Box<Listing>),
 }
 
 impl Listing {
-    /// Answers with a listing of `dir`, at once if it is small; otherwise its head and top are queued.
+    /// Answers with a listing of `dir`, at once if it is small and nobody else has more to do.
     ///
     /// # Errors
     /// The directory cannot be read; nothing is queued.
@@ -78,28 +67,21 @@ impl Listing {
         request: &Request<'_>,
         cx: &mut Cx<'_>,
     ) -> io::Result<Begun> {
-        let is_json = wants_json(request.accepts.types.as_deref());
-        let mut listing = Self {
-            options,
-            path: target.path().to_path_buf(),
-            reader: Some(dir.entries()?),
-            entries: BTreeMap::new(),
-            order,
-            is_json,
-            is_fresh: true,
-            sums: Sums::default(),
-            exchange: request.exchange,
-            sent: Sent { status: Status::OK.0, bytes: 0 },
-        };
-        listing.collect();
+        let is_json = prefers_json(request.accepts.types.as_deref());
         let top =
             if is_json { json::top(target) } else { Top::new(target, order).render().unwrap_or_default() };
-        if listing.reader.is_none() {
-            return Ok(Begun::Done(listing.whole(top, cx)));
-        }
-        listing.head_of_many(&top, cx);
-        let is_more = !listing.exchange.head_only;
-        Ok(if is_more { Begun::More(Box::new(listing)) } else { Begun::Done(listing.sent) })
+        let mut listing = Self {
+            contents: Contents::of(dir, target.path().to_path_buf(), options, order)?,
+            top: Some(top),
+            page: String::new(),
+            is_json,
+            is_fresh: true,
+            exchange: request.exchange,
+            sent: Sent { status: Status::OK.0, bytes: 0 },
+            claim: Claim::default(),
+        };
+        let is_through = listing.resume(cx);
+        Ok(if is_through { Begun::Done(listing.sent) } else { Begun::More(Box::new(listing)) })
     }
 
     /// Whether the connection outlives this reply.
@@ -112,59 +94,78 @@ impl Listing {
         self.sent
     }
 
-    /// Goes on until the output is full or a slice has been read; true when all is queued.
+    /// Bytes of memory that it takes.
+    pub(super) fn holds(&self) -> usize {
+        let top = self.top.as_ref().map_or(0, String::capacity);
+        size_of::<Self>() + self.contents.held() + top + self.page.capacity()
+    }
+
+    /// Goes on until the output is full or its part of the turn is used; true when all is queued.
     pub(super) fn resume(&mut self, cx: &mut Cx<'_>) -> bool {
-        if self.reader.is_some() {
-            self.collect();
-            return false;
+        let mut units = cx.shared.ration.part(&mut self.claim);
+        let is_through = units > 0 && self.work(&mut units, cx);
+        if units > 0 {
+            cx.shared.ration.give_back(units);
+        }
+        is_through
+    }
+
+    fn work(&mut self, units: &mut usize, cx: &mut Cx<'_>) -> bool {
+        let read = self.contents.read(units);
+        if self.exchange.head_only && self.contents.is_large() {
+            // The rest of it would change nothing.
+            self.head_of_many(cx);
+            return true;
+        }
+        let Ok(has_read) = read else {
+            let text = "large directories are being sent to too many clients; try again in a moment";
+            self.sent = reply::text(Status::UNAVAILABLE, text, "Retry-After: 5\r\n", self.exchange, cx);
+            return true;
+        };
+        has_read && self.send(units, cx)
+    }
+
+    /// Each row is one of the `units`.
+    fn send(&mut self, units: &mut usize, cx: &mut Cx<'_>) -> bool {
+        if let Some(top) = self.top.take() {
+            if self.contents.is_large() {
+                self.head_of_many(cx);
+            }
+            self.push(&top, cx);
         }
         while !cx.out.is_full() {
-            if self.entries.is_empty() {
-                let bottom = self.bottom();
-                self.chunk(&bottom, cx);
-                if self.exchange.minor > 0 {
-                    cx.out.push(b"0\r\n\r\n");
-                }
+            if self.contents.is_empty() {
+                self.finish(cx);
                 return true;
             }
-            let rows = self.rows(ROWS);
-            self.chunk(&rows, cx);
+            if *units == 0 {
+                return false;
+            }
+            let rows = self.rows(units);
+            self.push(&rows, cx);
         }
         false
     }
 
-    /// The page at once, with its length: everything has been read.
-    fn whole(&mut self, top: String, cx: &mut Cx<'_>) -> Sent {
-        let mut page = top;
-        page.push_str(&self.rows(usize::MAX));
-        page.push_str(&self.bottom());
-        let sent = self.head(Length::Bytes(page.len() as u64), cx);
-        if !self.exchange.head_only {
-            cx.out.push(page.as_bytes());
-        }
-        sent
-    }
-
     /// Begins a page whose length is not known.
-    fn head_of_many(&mut self, top: &str, cx: &mut Cx<'_>) {
+    fn head_of_many(&mut self, cx: &mut Cx<'_>) {
         let is_chunked = self.exchange.minor > 0;
         self.exchange.keep &= is_chunked;
         self.head(if is_chunked { Length::Chunked } else { Length::UntilClose }, cx);
-        if !self.exchange.head_only {
-            self.chunk(top, cx);
-        }
     }
 
     fn head(&self, length: Length, cx: &mut Cx<'_>) -> Sent {
         let (media_type, policy) =
             if self.is_json { ("application/json", "") } else { ("text/html; charset=utf-8", POLICY) };
-        // It changes with every file: a cache must ask each time, and there is no tag to ask with.
-        let extra = format!("{policy}Vary: Accept\r\nCache-Control: no-cache\r\n");
+        let extra = format!("{policy}{CACHING}");
         Head { extra: &extra, ..Head::new(Status::OK, media_type, length) }.write(self.exchange, cx)
     }
 
-    /// An empty chunk would be the last one.
-    fn chunk(&mut self, text: &str, cx: &mut Cx<'_>) {
+    /// More of the page: sent as a chunk if it is large. An empty chunk would be the last one.
+    fn push(&mut self, text: &str, cx: &mut Cx<'_>) {
+        if !self.contents.is_large() {
+            return self.page.push_str(text);
+        }
         self.sent.bytes += text.len() as u64;
         if self.exchange.minor == 0 || text.is_empty() {
             cx.out.push(text.as_bytes());
@@ -173,99 +174,43 @@ impl Listing {
         }
     }
 
-    /// Reads a slice of the directory. An error ends it: what could be read is shown.
-    fn collect(&mut self) {
-        let Some(mut reader) = self.reader.take() else { return };
-        for _ in 0..limits::LISTING_PER_TURN {
-            let Some(Ok(entry)) = reader.next() else { return };
-            if self.entries.len() >= limits::LISTING_ENTRIES {
-                self.sums.is_cut = true;
-                return;
+    /// All entries are in the page.
+    fn finish(&mut self, cx: &mut Cx<'_>) {
+        let bottom = self.bottom();
+        self.push(&bottom, cx);
+        if !self.contents.is_large() {
+            self.sent = self.head(Length::Bytes(self.page.len() as u64), cx);
+            if !self.exchange.head_only {
+                cx.out.push(self.page.as_bytes());
             }
-            self.add(&entry);
+        } else if self.exchange.minor > 0 {
+            cx.out.push(b"0\r\n\r\n");
         }
-        self.reader = Some(reader);
-    }
-
-    /// Hidden and special files are left out, and so are links that lead nowhere or outside.
-    fn add(&mut self, entry: &DirEntry) {
-        let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") && !self.options.hidden {
-            return;
-        }
-        if self.hides(entry) {
-            return;
-        }
-        let Some(metadata) = self.metadata(entry) else { return };
-        let is_file = metadata.is_file();
-        if is_file || metadata.is_dir() {
-            let modified = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
-            let entry = Entry { size: if is_file { metadata.len() } else { 0 }, modified };
-            self.sums.add(is_file, entry.size);
-            let key = Key::new(is_file, Place::of(&entry, name.into_vec(), self.order), self.order);
-            self.entries.insert(key, entry);
-        }
-    }
-
-    /// Whether it is, or leads to, what is not served.
-    fn hides(&self, entry: &DirEntry) -> bool {
-        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        self.options.site().is_ok_and(|site| site.root().hides(&self.path.join(entry.file_name()), is_link))
-    }
-
-    fn metadata(&self, entry: &DirEntry) -> Option<Metadata> {
-        let metadata = entry.metadata().ok()?;
-        if !metadata.is_symlink() {
-            return Some(metadata);
-        }
-        self.options.site().ok()?.root().metadata(&self.path.join(entry.file_name())).ok()
     }
 
     /// The next rows, which are forgotten.
-    fn rows(&mut self, max: usize) -> String {
-        let entries = std::iter::from_fn(|| self.entries.pop_first()).take(max);
-        if self.is_json {
-            let is_fresh = &mut self.is_fresh;
-            return entries.map(|(key, entry)| json::row(&key, entry, std::mem::take(is_fresh))).collect();
-        }
-        let rows = entries.map(|(key, entry)| Row::new(key.name(), key.is_file(), entry));
-        Rows { rows: rows.collect() }.render().unwrap_or_default()
+    fn rows(&mut self, units: &mut usize) -> String {
+        let Self { contents, is_fresh, .. } = self;
+        let most = std::mem::take(units);
+        let rows = if self.is_json {
+            let row = || contents.take(|entry| json::row(entry, std::mem::take(is_fresh)));
+            let rows: Vec<String> = std::iter::from_fn(row).take(most).collect();
+            *units = most - rows.len();
+            rows.concat()
+        } else {
+            let rows: Vec<Row> = std::iter::from_fn(|| contents.take(Row::new)).take(most).collect();
+            *units = most - rows.len();
+            Rows { rows }.render().unwrap_or_default()
+        };
+        contents.release();
+        rows
     }
 
     fn bottom(&self) -> String {
+        let sums = self.contents.sums();
         if self.is_json {
-            return json::bottom(self.sums.is_cut);
+            return json::bottom(sums.is_cut);
         }
-        Bottom { sums: page::Summary::of(&self.sums) }.render().unwrap_or_default()
-    }
-}
-
-/// Whether JSON is preferred to a page.
-fn wants_json(accept: Option<&[u8]>) -> bool {
-    let quality = |wanted: &[u8]| {
-        let found = elements(accept?).find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        found.map(|(_, quality)| quality)
-    };
-    quality(b"application/json").is_some_and(|json| json > 0 && json >= quality(b"text/html").unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_for_those_who_ask_for_it() {
-        for (accept, expected) in [
-            ("application/json", true),
-            ("Application/JSON; q=0.5, */*;q=0.1", true),
-            ("text/html, application/json;q=0.9", false),
-            ("text/html;q=0.8, application/json;q=0.9", true),
-            ("application/json;q=0", false),
-            ("*/*", false),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false),
-        ] {
-            assert_eq!(wants_json(Some(accept.as_bytes())), expected, "{accept}");
-        }
-        assert!(!wants_json(None));
+        Bottom { sums: Summary::of(sums) }.render().unwrap_or_default()
     }
 }

@@ -1,9 +1,6 @@
 //! The order in which a listing shows what there is: directories first, then by a column.
 
-use std::cmp::{Ordering, Reverse};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use super::listing::Entry;
+use std::cmp::Ordering;
 
 /// What entries are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,102 +45,60 @@ impl Order {
         }
         order
     }
-}
 
-/// Where an entry stands among its kind: by the column's value, then by name.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    value: u128,
-    name: Name,
-}
-
-impl Place {
-    /// The place of an entry of this name.
-    pub(super) fn of(entry: &Entry, name: Vec<u8>, order: Order) -> Self {
-        let since = |moment: SystemTime| moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let value = match order.column {
-            Column::Name => 0,
-            Column::Size => entry.size.into(),
-            Column::Time => entry.modified.map(|moment| since(moment).as_nanos()).unwrap_or_default(),
+    /// Which of two entries is shown first. No two are equal that have different names.
+    pub(super) fn compare(self, a: &Entry<'_>, b: &Entry<'_>) -> Ordering {
+        let by_value = match self.column {
+            Column::Name => Ordering::Equal,
+            Column::Size => a.size.cmp(&b.size),
+            Column::Time => a.modified.cmp(&b.modified),
         };
-        Self { value, name: Name(name) }
+        let rising = by_value.then_with(|| compare_names(a.name, b.name));
+        // Folders come first in either direction.
+        a.is_file.cmp(&b.is_file).then(if self.is_falling { rising.reverse() } else { rising })
     }
+}
+
+/// What is shown of a file or a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) is_file: bool,
+    /// In bytes; 0 for a directory.
+    pub(super) size: u64,
+    pub(super) modified: Moment,
+}
+
+/// Seconds since 1970, which may be negative, and nanoseconds: as the file system has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment {
+    pub(super) seconds: i64,
+    pub(super) nanoseconds: u32,
 }
 
 /// Capital and small letters of ASCII stand together, as people look for them.
-#[derive(Debug, PartialEq, Eq)]
-struct Name(Vec<u8>);
-
-impl Ord for Name {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let folded = self.0.iter().map(u8::to_ascii_lowercase);
-        let by_letters = folded.cmp(other.0.iter().map(u8::to_ascii_lowercase));
-        by_letters.then_with(|| self.0.cmp(&other.0))
-    }
-}
-
-impl PartialOrd for Name {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// A key that sorts as an order wants.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
-    Directory(Directed),
-    File(Directed),
-}
-
-/// A place, seen from the front or from the back.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Directed {
-    Rising(Place),
-    Falling(Reverse<Place>),
-}
-
-impl Key {
-    /// The key of an entry.
-    pub(super) fn new(is_file: bool, place: Place, order: Order) -> Self {
-        let directed =
-            if order.is_falling { Directed::Falling(Reverse(place)) } else { Directed::Rising(place) };
-        if is_file { Self::File(directed) } else { Self::Directory(directed) }
-    }
-
-    /// The name of the entry.
-    pub(super) fn name(&self) -> &[u8] {
-        let (Self::Directory(directed) | Self::File(directed)) = self;
-        match directed {
-            Directed::Rising(place) | Directed::Falling(Reverse(place)) => &place.name.0,
-        }
-    }
-
-    /// Whether it is a file.
-    pub(super) fn is_file(&self) -> bool {
-        matches!(self, Self::File(_))
-    }
+fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
+    let folded = a.iter().map(u8::to_ascii_lowercase);
+    folded.cmp(b.iter().map(u8::to_ascii_lowercase)).then_with(|| a.cmp(b))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
     use super::*;
 
-    fn sorted(query: &str) -> Vec<String> {
+    fn sorted(query: &str) -> Vec<&'static str> {
         let order = Order::of(Some(query.as_bytes()));
-        let entries =
-            [("b", 1, 30), ("A", 2, 20), ("a", 3, 10), ("C", 3, 40), ("dir", 0, 50), ("Dir2", 0, 5)];
-        let keys: BTreeSet<Key> = entries
-            .into_iter()
-            .map(|(name, size, time)| {
-                let entry = Entry { size, modified: Some(UNIX_EPOCH + Duration::from_secs(time)) };
-                let place = Place::of(&entry, name.into(), order);
-                Key::new(!name.to_ascii_lowercase().starts_with("dir"), place, order)
-            })
-            .collect();
-        keys.iter().map(|key| String::from_utf8(key.name().to_vec()).unwrap()).collect()
+        let mut entries =
+            [("b", 1, 30), ("A", 2, -20), ("a", 3, -30), ("C", 3, 40), ("dir", 0, 50), ("Dir2", 0, 5)].map(
+                |(name, size, seconds): (&'static str, u64, i64)| Entry {
+                    name: name.as_bytes(),
+                    is_file: !name.to_ascii_lowercase().starts_with("dir"),
+                    size,
+                    modified: Moment { seconds, nanoseconds: 0 },
+                },
+            );
+        entries.sort_by(|a, b| order.compare(a, b));
+        entries.iter().map(|entry| std::str::from_utf8(entry.name).unwrap()).collect()
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! What stands on the page of a directory; the template escapes it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use askama::Template;
 use jiff::Timestamp;
 use percent_encoding::percent_encode;
 
-use super::listing::Entry;
-use super::order::{Column, Order};
+use super::order::{Column, Entry, Moment, Order};
 use super::target::{NAME, Target};
 use crate::escape::is_hidden;
 use crate::limits;
@@ -114,6 +111,11 @@ impl Sums {
         *count += 1;
         self.bytes = self.bytes.saturating_add(size);
     }
+
+    /// How many entries there are.
+    pub(super) fn entries(&self) -> usize {
+        self.directories + self.files
+    }
 }
 
 /// The same in words.
@@ -122,6 +124,8 @@ pub(super) struct Summary {
     text: String,
     /// How many entries are shown, if there are more.
     limit: Option<usize>,
+    /// There are times on the page.
+    has_times: bool,
 }
 
 impl Summary {
@@ -136,7 +140,7 @@ impl Summary {
         let parts = [count(sums.directories, "folder"), count(sums.files, "file"), size];
         let text = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let text = if text.is_empty() { "This folder is empty".to_owned() } else { text };
-        Self { text, limit: sums.is_cut.then_some(limits::LISTING_ENTRIES) }
+        Self { text, limit: sums.is_cut.then_some(limits::LISTING_ENTRIES), has_times: sums.entries() > 0 }
     }
 }
 
@@ -148,20 +152,21 @@ pub(super) struct Row {
     is_file: bool,
     size: String,
     modified: String,
-    /// For machines.
+    /// For machines; empty if it has none that can be said.
     datetime: String,
 }
 
 impl Row {
-    /// A row for an entry of this name.
-    pub(super) fn new(name: &[u8], is_file: bool, entry: Entry) -> Self {
+    /// The row of an entry.
+    pub(super) fn new(entry: &Entry<'_>) -> Self {
+        let Entry { name, is_file, size, modified } = *entry;
         let slash = if is_file { "" } else { "/" };
-        let datetime = entry.modified.and_then(second).unwrap_or_default();
+        let datetime = second(modified).unwrap_or_default();
         Self {
             href: format!("{}{slash}", percent_encode(name, NAME)),
             name: format!("{}{slash}", shown(name)),
             is_file,
-            size: if is_file { human(entry.size) } else { String::new() },
+            size: if is_file { human(size) } else { String::new() },
             modified: datetime.get(..16).unwrap_or_default().replace('T', " "),
             datetime,
         }
@@ -186,10 +191,12 @@ fn shown(name: &[u8]) -> String {
     name.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// `2026-11-21T01:07:09Z`.
-pub(super) fn second(moment: SystemTime) -> Option<String> {
-    let seconds = moment.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok()?;
-    Some(Timestamp::from_second(seconds).ok()?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+/// `2026-11-21T01:07:09Z`; none for a year that does not have four digits, or that HTML does not know (0).
+pub(super) fn second(moment: Moment) -> Option<String> {
+    /// The year 1 begins.
+    const YEAR_1: i64 = -62_135_596_800;
+    let moment = Timestamp::from_second(moment.seconds).ok().filter(|moment| moment.as_second() >= YEAR_1)?;
+    Some(moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 /// `512 B`, `1.5 KiB`, `20.0 GiB`.
@@ -229,11 +236,27 @@ mod tests {
 
     #[test]
     fn links_cannot_leave_their_place() {
-        let entry = Entry { size: 1, modified: Some(UNIX_EPOCH) };
-        let row = Row::new(b"javascript:a?b#c%2f\xff\\ d", true, entry);
+        let modified = Moment { seconds: -1, nanoseconds: 0 };
+        let entry = |name, is_file| Entry { name, is_file, size: 1, modified };
+        let row = Row::new(&entry(b"javascript:a?b#c%2f\xff\\ d", true));
         assert_eq!(row.href, "javascript%3Aa%3Fb%23c%252f%FF%5C%20d");
-        assert_eq!((row.size.as_str(), row.modified.as_str()), ("1 B", "1970-01-01 00:00"));
-        assert_eq!(Row::new("a\u{202e}b\n".as_bytes(), false, entry).name, "a\u{fffd}b\u{fffd}/");
+        assert_eq!((row.size.as_str(), row.modified.as_str()), ("1 B", "1969-12-31 23:59"));
+        assert_eq!(Row::new(&entry("a\u{202e}b\n".as_bytes(), false)).name, "a\u{fffd}b\u{fffd}/");
+    }
+
+    #[test]
+    fn moments_are_said_as_far_as_they_can_be() {
+        for (seconds, expected) in [
+            (0, Some("1970-01-01T00:00:00Z")),
+            (-1, Some("1969-12-31T23:59:59Z")),
+            (-62_135_596_800, Some("0001-01-01T00:00:00Z")),
+            (-62_135_596_801, None),
+            (253_402_207_200, Some("9999-12-30T22:00:00Z")),
+            (i64::MAX, None),
+            (i64::MIN, None),
+        ] {
+            assert_eq!(second(Moment { seconds, nanoseconds: 0 }).as_deref(), expected, "{seconds}");
+        }
     }
 
     #[test]

@@ -8,11 +8,11 @@ use cap_std::fs::Dir;
 use super::access;
 use super::conditions::{Validators, Verdict, evaluate};
 use super::fields::Fields;
-use super::listing::{Listing, Order};
+use super::listing::{CACHING, Listing, Order};
 use super::options::Options;
 use super::ordinary;
 use super::refusal::{NOT_A_FILE, Refusal, Status};
-use super::reply::{self, Sent};
+use super::reply::{self, Head, Length, Sent};
 use super::request::{Method, Request, Wanted};
 use super::root::Found;
 use super::send;
@@ -130,7 +130,10 @@ fn at(
         return Err(io::Error::from(rustix::io::Errno::NOENT).into());
     }
     let key = target.key();
-    if let Some(sent) = from_cache(site, &key, request, cx) {
+    let is_sound = target.is_directory && !target.has_empty_names;
+    if (is_sound || !target.is_directory)
+        && let Some(sent) = from_cache(site, &key, request, cx)
+    {
         return Ok(Answer::Done(sent));
     }
     let path = target.path();
@@ -143,7 +146,7 @@ fn at(
             let form = resource.form(request.accepts.codings.as_deref());
             Ok(Answer::Done(send::file(form, request, site, cx)))
         }
-        Found::Directory(_) if !target.is_directory => {
+        Found::Directory(_) if !is_sound => {
             let location = format!("Location: {}\r\n", target.location());
             let text = "it is a directory: see Location";
             Ok(Answer::Done(reply::text(Status::MOVED, text, &location, request.exchange, cx)))
@@ -176,8 +179,15 @@ fn directory(
         return Err(Refusal::new(Status::FORBIDDEN, "this directory is not listed"));
     }
     // A listing has no validators: only `*` matches it.
-    if evaluate(request.conditions(), Validators::default()) == Verdict::Failed {
-        return Err(Refusal::new(Status::PRECONDITION_FAILED, "a listing has no entity tag"));
+    match evaluate(request.conditions(), Validators::default()) {
+        Verdict::Failed => {
+            return Err(Refusal::new(Status::PRECONDITION_FAILED, "a listing has no entity tag"));
+        }
+        Verdict::NotModified => {
+            let head = Head::new(Status::NOT_MODIFIED, "", Length::None);
+            return Ok(Answer::Done(Head { extra: CACHING, ..head }.write(request.exchange, cx)));
+        }
+        Verdict::Ranged | Verdict::Whole => {}
     }
     let order = Order::of(target.query());
     Listing::begin(Arc::clone(options), (target, dir), order, request, cx)

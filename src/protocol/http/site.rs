@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::cache::{Cache, Entry, Hit};
 use super::options::Options;
 use super::reply::DATE;
+use super::reserve::Reserve;
 use super::resource::{Form, Resource};
 use super::root::{Found, Root};
 use super::today::Today;
@@ -27,6 +28,7 @@ pub(super) struct Site {
     /// Under one lock, as nearly every reply needs both.
     kept: Mutex<Kept>,
     log: OnceLock<Arc<Journal>>,
+    reserve: Arc<Reserve>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ impl Site {
             root: Root::open(&options.root, options.follow_symlinks, options.private())?,
             kept: Mutex::default(),
             log: OnceLock::new(),
+            reserve: Arc::default(),
         })
     }
 
@@ -63,6 +66,11 @@ impl Site {
     /// Where requests are noted, if they are.
     pub(super) fn log(&self) -> Option<&Arc<Journal>> {
         self.log.get()
+    }
+
+    /// The memory for large listings.
+    pub(super) fn reserve(&self) -> &Arc<Reserve> {
+        &self.reserve
     }
 
     /// The sandbox itself.

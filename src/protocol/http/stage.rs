@@ -107,6 +107,17 @@ impl Stage {
         }
     }
 
+    /// Bytes of memory that this takes.
+    pub(super) fn holds(&self) -> usize {
+        match self {
+            Self::Waiting(..) => 0,
+            Self::Working(_, working) => match &working.work {
+                Work::Body(_, waiting) => waiting.head.len(),
+                Work::Listing(listing, _) => listing.holds(),
+            },
+        }
+    }
+
     /// Something is to be done.
     pub(super) fn begin(&mut self, work: Work) {
         let working = Working { options: Arc::clone(self.options()), work };

@@ -23,6 +23,8 @@ pub(super) struct Target {
     path: Vec<u8>,
     /// It ends in a slash: a directory is meant.
     pub(super) is_directory: bool,
+    /// A slash follows a slash, so that links that are relative to it would lead elsewhere.
+    pub(super) has_empty_names: bool,
     /// What follows the question mark, as it came.
     query: Option<Vec<u8>>,
 }
@@ -43,7 +45,8 @@ impl Target {
             None => (target, None),
         };
         let is_directory = path.is_empty() || path.ends_with(b"/");
-        let mut parsed = Self { path: Vec::with_capacity(path.len()), is_directory, query };
+        let has_empty_names = path.windows(2).any(|pair| pair == b"//");
+        let mut parsed = Self { path: Vec::with_capacity(path.len()), is_directory, has_empty_names, query };
         for segment in path.split(|b| *b == b'/').filter(|segment| !segment.is_empty()) {
             parsed.enter(segment)?;
         }

@@ -166,6 +166,7 @@ impl Client {
             }
             let mut is_more = false;
             self.with(|conn, env| is_more = conn.go_on(env));
+            self.shared.end_turn();
             if !is_more && self.conn.is_flushed() {
                 break;
             }

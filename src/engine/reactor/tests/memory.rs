@@ -12,7 +12,7 @@ fn bounded(protocol: &str, most: usize) -> (Reactor<Sim>, Sim) {
 
 impl Reactor<Sim> {
     /// What is held by the ledger, and what really is.
-    fn held(&mut self) -> (usize, usize) {
+    pub(super) fn held(&mut self) -> (usize, usize) {
         let really = self.slots.iter_mut().map(|(_, slot)| slot.conn.holds()).sum();
         let line = self.ledger.lines().next().unwrap();
         (line.split(' ').nth(1).unwrap().parse().unwrap(), really)

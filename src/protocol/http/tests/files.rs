@@ -132,6 +132,7 @@ fn a_directory_without_its_slash_is_redirected() {
     let site = Site::new();
     fs::create_dir_all(site.root().join("evil.com/x")).unwrap();
     fs::create_dir(site.root().join("a?b:c\r\nd")).unwrap();
+    assert!(site.get("/with%20index/").contains("<h1>index</h1>"), "it is remembered");
     for (path, location) in [
         ("/sub", "/sub/"),
         ("/sub?a=b&c", "/sub/?a=b&c"),
@@ -140,6 +141,12 @@ fn a_directory_without_its_slash_is_redirected() {
         ("//evil.com", "/evil.com/"),
         ("///evil.com//x", "/evil.com/x/"),
         ("http://elsewhere//evil.com", "/evil.com/"),
+        // Links on the page would lead elsewhere from there: the index file's own as well.
+        ("//", "/"),
+        ("/sub//", "/sub/"),
+        ("//sub/deep/?a=//", "/sub/deep/?a=//"),
+        ("/sub//deep/", "/sub/deep/"),
+        ("/with%20index//", "/with%20index/"),
         ("/a%3fb%3Ac%0d%0Ad?\u{e9}<", "/a%3Fb%3Ac%0D%0Ad/?%C3%A9%3C"),
     ] {
         let reply = site.get(path);

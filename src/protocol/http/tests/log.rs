@@ -62,7 +62,7 @@ fn a_listing_is_noted_when_it_is_through_or_its_reader_gone() {
     let site = Site::with(Options { access_log: Some(path.clone()), ..Options::default() });
     Http::prepare(&site.options).unwrap();
     fs::create_dir(site.root().join("many")).unwrap();
-    for i in 0..2 * crate::limits::LISTING_PER_TURN {
+    for i in 0..2 * crate::limits::LISTING_AT_ONCE {
         fs::write(site.root().join(format!("many/{i}")), b"").unwrap();
     }
     let request = b"GET /many/ HTTP/1.1\r\nHost: h\r\nUser-Agent: x\r\n\r\n";

@@ -47,13 +47,14 @@ impl Model {
             return Self::Refused(404);
         }
         let Some(found) = resolve(root, names.into_iter().collect()) else { return Self::Refused(404) };
-        Self::found(&found, path.ends_with(b"/"))
+        let is_sound = !path.windows(2).any(|pair| pair == b"//");
+        Self::found(&found, path.ends_with(b"/"), is_sound)
     }
 
-    fn found(path: &Path, has_slash: bool) -> Self {
+    fn found(path: &Path, has_slash: bool, is_sound: bool) -> Self {
         match (fs::metadata(path), has_slash) {
             (Ok(it), false) if it.is_file() => Self::File(fs::read(path).unwrap()),
-            (Ok(it), false) if it.is_dir() => Self::Refused(301),
+            (Ok(it), _) if it.is_dir() && !(has_slash && is_sound) => Self::Refused(301),
             (Ok(it), true) if it.is_dir() => {
                 fs::read(path.join("index.html")).map_or(Self::Listing, Self::File)
             }

@@ -51,6 +51,8 @@ pub(crate) const CONDITIONS: &[Case] = &[
     case("GET /none", "If-Match: *", 404, &[], &[]),
     case("GET /", "If-Match: \"x\"", 412, &[], &["<!doctype"]),
     case("GET /", "If-Match: *", 200, &["<!doctype"], &[]),
+    case("GET /", "If-None-Match: *", 304, &["Vary: Accept\r\n", "Cache-Control: no-cache\r\n"], NO_CONTENT),
+    case("HEAD /", "If-None-Match: *", 304, &["Vary: Accept\r\n"], NO_CONTENT),
     case("GET /", "If-None-Match: \"x\"", 200, &["<!doctype"], &[]),
     // If-Modified-Since: three forms of a date; what is none is ignored.
     case(A, "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", 304, TAGS_ONLY, NO_CONTENT),
