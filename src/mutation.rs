@@ -203,6 +203,12 @@ pub(crate) enum Mutant {
     NoBoundByDefault,
     /// A client takes a body for whole that is not.
     ShortBodyTaken,
+    /// Long work takes as much of a turn as it likes.
+    RationIgnored,
+    /// Large listings may take any amount of memory.
+    ReserveUnbounded,
+    /// What is noted of people is served like other files.
+    NotesServed,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::limits;
+use crate::mutation::{Mutant, is_planted};
 
 /// See the module. An engine calls [`Ration::renew`] at the end of each turn.
 #[derive(Debug, Default)]
@@ -43,6 +44,9 @@ impl Ration {
     /// A part of the turn's share, in units of about a microsecond or two; 0 if it is not
     /// `claim`'s turn, which will ask again. What is not used of it is to be [given back](Ration::give_back).
     pub fn part(&self, claim: &mut Claim) -> usize {
+        if is_planted(Mutant::RationIgnored) {
+            return limits::LONG_WORK_PART;
+        }
         self.is_touched.store(true, Ordering::Relaxed);
         let mut state = self.state();
         let round = state.round;

@@ -12,6 +12,7 @@ use super::{Error, Origin, files};
 use crate::bind::{Place, Refused};
 use crate::cli::ServeArgs;
 use crate::engine::Engine;
+use crate::mutation::{Mutant, is_planted};
 use crate::protocol::TABLE;
 use crate::service::Service;
 
@@ -78,7 +79,9 @@ fn refuse(
 
 /// Makes sure that what the services' options name is there, and that they get along with each other.
 fn prepare(services: &[Service]) -> Result<(), Error> {
-    let private: Vec<_> = services.iter().filter_map(|it| it.options.private()).map(Path::to_owned).collect();
+    let mut private: Vec<_> =
+        services.iter().filter_map(|it| it.options.private()).map(Path::to_owned).collect();
+    private.retain(|path| path.is_dir() || !is_planted(Mutant::NotesServed));
     for Service { name, options, .. } in services {
         if options.is_once() && services.len() > 1 {
             let message = "--once stops the daemon after one file, so it goes with one service only";
