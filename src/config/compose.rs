@@ -81,7 +81,7 @@ fn refuse(
 fn prepare(services: &[Service]) -> Result<(), Error> {
     let mut private: Vec<_> =
         services.iter().filter_map(|it| it.options.private()).map(Path::to_owned).collect();
-    private.retain(|path| path.is_dir() || !is_planted(Mutant::NotesServed));
+    private.retain(|path| !is_planted(Mutant::NotesServed) || path.is_dir());
     for Service { name, options, .. } in services {
         if options.is_once() && services.len() > 1 {
             let message = "--once stops the daemon after one file, so it goes with one service only";
